@@ -1,0 +1,3 @@
+"""Remote-sensing image fusion on the command line: georeferenced pansharpening and hyperspectral fusion."""
+
+__version__ = "0.1.0"

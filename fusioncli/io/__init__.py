@@ -1,0 +1,1 @@
+"""Floor 2: rasters in and out (rasterio, no torch)."""

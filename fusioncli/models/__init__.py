@@ -1,0 +1,1 @@
+"""Floor 3: fusion models behind one contract (torch, no rasterio)."""

@@ -1,0 +1,1 @@
+"""Classical pansharpening: component substitution and multi-resolution analysis."""

@@ -1,0 +1,1 @@
+"""Floor 2: stateless torch functions, NCHW: resampling, MTF filters, decimation."""
