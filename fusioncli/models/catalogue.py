@@ -1,0 +1,52 @@
+"""Every `--method`, with one line each. No torch here: help, completion and errors need the names only."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from fusioncli.errors import UsageError
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of `fusion pansharpen --help`.
+
+    Attributes:
+        name: what `--method` takes.
+        title: what it is, in a few words.
+        reference: the publication it implements.
+    """
+
+    name: str
+    title: str
+    reference: str
+
+
+METHODS: tuple[Method, ...] = (
+    Method("exp", "MS upsampled, no PAN detail", "plain interpolation"),
+    Method("brovey", "weighted Brovey ratio", "Gillespie et al., Remote Sens. Environ. 22, 1987"),
+    Method("gs", "Gram-Schmidt", "Laben and Brower, US patent 6011875, 2000"),
+    Method("gsa", "Gram-Schmidt adaptive", "Aiazzi et al., IEEE TGRS 45(10), 2007"),
+    Method("bt-h", "optimised Brovey with haze correction", "Lolli et al., IEEE GRSL 14(12), 2017"),
+    Method("bdsd-pc", "band-dependent spatial detail, physically constrained", "Vivone, IEEE TGRS 57(9), 2019"),
+    Method("mtf-glp", "MTF-matched Laplacian pyramid, additive", "Aiazzi et al., PE&RS 72(5), 2006"),
+    Method("mtf-glp-fs", "MTF-GLP, full-scale regression", "Vivone et al., IEEE TIP 27(7), 2018"),
+    Method("mtf-glp-hpm", "MTF-GLP, high-pass modulation", "Vivone et al., IEEE GRSL 11(5), 2014"),
+    Method("mtf-glp-hpm-r", "MTF-GLP-HPM, regression-based haze", "Vivone et al., IEEE TGRS 56(3), 2018"),
+)
+
+
+def find_method(name: str) -> Method:
+    """Look a method up by name, case-insensitive.
+
+    Raises:
+        UsageError: unknown name; the hint gives the nearest.
+    """
+    by_name = {method.name: method for method in METHODS}
+    if found := by_name.get(name.lower().replace("_", "-")):
+        return found
+    near = difflib.get_close_matches(name.lower(), by_name, n=1) or ["exp"]
+    raise UsageError(f"no method is called '{name}'", f"did you mean '{near[0]}'? Known: {', '.join(by_name)}")

@@ -1,0 +1,103 @@
+"""What the engine and a fusion model promise each other.
+
+A model never sees files, masks of nodata or scene borders: it gets windows whose invalid pixels have been filled and
+whose outside has been mirrored, on a PAN grid that is an exact multiple of the MS grid. Values are digital numbers as
+float; the model returns digital numbers, and the engine rounds, clips and masks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from fusioncli.core.tiling import Rule
+from fusioncli.models.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class Card:
+    """How a model may be used.
+
+    Attributes:
+        name: what `--method` takes.
+        rule: how a scene may be cut: `Exact`, `Blend` or `Whole` (see `fusioncli.core.tiling`).
+        bands: number of MS bands the model was made for, or None for any.
+        ratio: PAN pixels per MS pixel the model was made for, or None for any.
+        origin: digest of the weights, or the publication of a classical method; written into the output's tags.
+    """
+
+    name: str
+    rule: Rule
+    bands: int | None = None
+    ratio: int | None = None
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A piece of the scene with a margin around the pixels that count.
+
+    Attributes:
+        ms: (1, B, h, w), DN.
+        pan: (1, 1, H, W), DN, H = h·ratio and W = w·ratio.
+        valid: (1, 1, H, W) bool, where every band and PAN hold data; None when all do. The margin and pixels outside
+            the scene are False in it only if `core` does not already leave them out.
+        core: rows and columns, in PAN px and multiples of the ratio, that this window is answerable for.
+        ratio: PAN pixels per MS pixel.
+    """
+
+    ms: Tensor
+    pan: Tensor
+    valid: Tensor | None
+    core: tuple[slice, slice]
+    ratio: int
+
+    def counted(self, *layers: Tensor) -> Tensor:
+        """Stack layers on the PAN grid, (1, c, H, W) each, as (channels, pixels): valid pixels of the core only."""
+        return self._count(layers, self.core, self.valid)
+
+    def counted_ms(self, *layers: Tensor) -> Tensor:
+        """Stack layers on the MS grid, (1, c, h, w) each, as (channels, pixels): wholly valid MS pixels only."""
+        core = tuple(slice(axis.start // self.ratio, axis.stop // self.ratio) for axis in self.core)
+        valid = None
+        if self.valid is not None:
+            n, c, height, width = self.valid.shape
+            cells = self.valid.view(n, c, height // self.ratio, self.ratio, width // self.ratio, self.ratio)
+            valid = cells.all(-1).all(-2)
+        return self._count(layers, (core[0], core[1]), valid)
+
+    @staticmethod
+    def _count(layers: tuple[Tensor, ...], core: tuple[slice, slice], valid: Tensor | None) -> Tensor:
+        stack = torch.cat([layer[0, :, core[0], core[1]] for layer in layers]).flatten(1)
+        return stack if valid is None else stack[:, valid[0, 0, core[0], core[1]].flatten()]
+
+
+class FusionModel(Protocol):
+    """A model that is ready to fuse."""
+
+    card: Card
+
+    def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
+        """Fuse N windows: ms (N, B, h, w) and pan (N, 1, H, W), DN, to (N, B, H, W), DN."""
+        ...
+
+
+class SceneMethod(Protocol):
+    """A method whose coefficients depend on the whole scene: observed window by window, then fitted once."""
+
+    card: Card
+
+    def observe(self, window: Window) -> Statistics:
+        """What one window adds to the scene's statistics."""
+        ...
+
+    def fit(self, statistics: Statistics) -> FusionModel:
+        """The model with the coefficients that the merged statistics of all windows give.
+
+        Raises:
+            DataError: the statistics are degenerate (no valid pixel, a constant PAN).
+        """
+        ...
