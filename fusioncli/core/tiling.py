@@ -44,6 +44,7 @@ Rule = Exact | Whole | Blend | Untiled
 
 TILE_PX = 1024
 PART_PX = 2048
+_TILE_BANDS = 8  # tiles get smaller beyond so many bands
 
 
 @dataclass(frozen=True)
@@ -113,19 +114,34 @@ class Tiling:
         scene: whole MS pixels that cover the output; row0 = col0 = 0.
         ratio: PAN pixels per MS pixel.
         rule: how the model may be cut.
+        tile_px: side of exact tiles; a multiple of the ratio.
         halo_px: margin read around exact tiles; a multiple of the ratio.
     """
 
     scene: Rect
     ratio: int
     rule: Rule
+    tile_px: int
     halo_px: int
 
     @staticmethod
-    def of(scene: Rect, ratio: int, rule: Rule, masked: bool) -> Tiling:
-        """Plan the halo: the reach, twice it where invalid pixels are filled from their neighbours."""
+    def of(scene: Rect, ratio: int, rule: Rule, bands: int, masked: bool) -> Tiling:
+        """Plan the tiles of a scene.
+
+        The side depends on the number of bands only, never on the machine, because results are bit-identical only
+        between equal tiles. The halo is the reach, or twice it where missing pixels are filled from their neighbours.
+        """
+        side = TILE_PX if bands <= _TILE_BANDS else int(TILE_PX * (_TILE_BANDS / bands) ** 0.5)
         reach = rule.reach_px if isinstance(rule, Exact | Whole) else 0
-        return Tiling(scene, ratio, rule, _up(reach * (2 if masked else 1), ratio))
+        return Tiling(scene, ratio, rule, max(1, side // ratio) * ratio, _up(reach * (2 if masked else 1), ratio))
+
+    @property
+    def largest_px(self) -> tuple[int, int]:
+        """Height and width of the largest window a model sees."""
+        if isinstance(self.rule, Untiled):
+            return self.scene.height, self.scene.width
+        side = self.rule.tile_px if isinstance(self.rule, Blend) else self.tile_px + 2 * self.halo_px
+        return side, side
 
     def tiles(self, area: Rect) -> Iterator[Tile]:
         """Tiles that touch `area`, in row-major order."""
@@ -138,7 +154,7 @@ class Tiling:
 
     def _exact(self, area: Rect) -> Iterator[Tile]:
         """A regular grid of equal tiles; the last row and column run past the scene, so that all shapes are equal."""
-        side = TILE_PX // self.ratio * self.ratio
+        side = self.tile_px
         for row in range(area.row0 // side * side, area.row1, side):
             for col in range(area.col0 // side * side, area.col1, side):
                 core = Rect(row, col, row + side, col + side)

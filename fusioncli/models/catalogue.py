@@ -31,7 +31,7 @@ METHODS: tuple[Method, ...] = (
     Method("gs", "Gram-Schmidt", "Laben and Brower, US patent 6011875, 2000"),
     Method("gsa", "Gram-Schmidt adaptive", "Aiazzi et al., IEEE TGRS 45(10), 2007"),
     Method("bt-h", "optimised Brovey with haze correction", "Lolli et al., IEEE GRSL 14(12), 2017"),
-    Method("bdsd-pc", "band-dependent spatial detail, physically constrained", "Vivone, IEEE TGRS 57(9), 2019"),
+    Method("bdsd-pc", "band-dependent detail, physically constrained", "Vivone, IEEE TGRS 57(9), 2019"),
     Method("mtf-glp", "MTF-matched Laplacian pyramid, additive", "Aiazzi et al., PE&RS 72(5), 2006"),
     Method("mtf-glp-fs", "MTF-GLP, full-scale regression", "Vivone et al., IEEE TIP 27(7), 2018"),
     Method("mtf-glp-hpm", "MTF-GLP, high-pass modulation", "Vivone et al., IEEE GRSL 11(5), 2014"),
@@ -49,4 +49,5 @@ def find_method(name: str) -> Method:
     if found := by_name.get(name.lower().replace("_", "-")):
         return found
     near = difflib.get_close_matches(name.lower(), by_name, n=1) or ["exp"]
-    raise UsageError(f"no method is called '{name}'", f"did you mean '{near[0]}'? Known: {', '.join(by_name)}")
+    known = ", ".join(by_name)
+    raise UsageError(f"no method is called '{name}'", f"did you mean '{near[0]}'? Known: {known}")

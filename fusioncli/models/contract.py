@@ -1,14 +1,14 @@
 """What the engine and a fusion model promise each other.
 
-A model never sees files, masks of nodata or scene borders: it gets windows whose invalid pixels have been filled and
-whose outside has been mirrored, on a PAN grid that is an exact multiple of the MS grid. Values are digital numbers as
-float; the model returns digital numbers, and the engine rounds, clips and masks.
+A model never sees files, masks of nodata or scene borders: it gets windows whose invalid pixels have been
+filled and whose outside has been mirrored, on a PAN grid that is an exact multiple of the MS grid. Values are
+digital numbers as float; the model returns digital numbers, and the engine rounds, clips and masks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,10 +23,11 @@ class Card:
 
     Attributes:
         name: what `--method` takes.
-        rule: how a scene may be cut: `Exact`, `Blend` or `Whole` (see `fusioncli.core.tiling`).
+        rule: how a scene may be cut: `Exact`, `Blend`, `Whole` or `Untiled` (see `fusioncli.core.tiling`).
         bands: number of MS bands the model was made for, or None for any.
         ratio: PAN pixels per MS pixel the model was made for, or None for any.
-        origin: digest of the weights, or the publication of a classical method; written into the output's tags.
+        origin: digest of the weights, or the publication of a classical method; written into the output's
+            tags.
     """
 
     name: str
@@ -43,8 +44,8 @@ class Window:
     Attributes:
         ms: (1, B, h, w), DN.
         pan: (1, 1, H, W), DN, H = h·ratio and W = w·ratio.
-        valid: (1, 1, H, W) bool, where every band and PAN hold data; None when all do. The margin and pixels outside
-            the scene are False in it only if `core` does not already leave them out.
+        valid: (1, 1, H, W) bool, where every band and PAN hold data; None when all do. The margin and pixels
+            outside the scene are False in it only if `core` does not already leave them out.
         core: rows and columns, in PAN px and multiples of the ratio, that this window is answerable for.
         ratio: PAN pixels per MS pixel.
     """
@@ -56,11 +57,11 @@ class Window:
     ratio: int
 
     def counted(self, *layers: Tensor) -> Tensor:
-        """Stack layers on the PAN grid, (1, c, H, W) each, as (channels, pixels): valid pixels of the core only."""
+        """Stack (1, c, H, W) layers of the PAN grid as (channels, pixels): valid pixels of the core only."""
         return self._count(layers, self.core, self.valid)
 
     def counted_ms(self, *layers: Tensor) -> Tensor:
-        """Stack layers on the MS grid, (1, c, h, w) each, as (channels, pixels): wholly valid MS pixels only."""
+        """Stack (1, c, h, w) layers of the MS grid as (channels, pixels): wholly valid core pixels only."""
         core = tuple(slice(axis.start // self.ratio, axis.stop // self.ratio) for axis in self.core)
         valid = None
         if self.valid is not None:
@@ -75,20 +76,31 @@ class Window:
         return stack if valid is None else stack[:, valid[0, 0, core[0], core[1]].flatten()]
 
 
+@runtime_checkable
 class FusionModel(Protocol):
     """A model that is ready to fuse."""
 
-    card: Card
+    @property
+    def card(self) -> Card:
+        """How it may be used."""
+        ...
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w) and pan (N, 1, H, W), DN, to (N, B, H, W), DN."""
         ...
 
 
+@runtime_checkable
 class SceneMethod(Protocol):
-    """A method whose coefficients depend on the whole scene: observed window by window, then fitted once."""
+    """A method whose coefficients depend on the whole scene: observed window by window, then fitted once.
 
-    card: Card
+    `isinstance(model, SceneMethod)` tells the two apart.
+    """
+
+    @property
+    def card(self) -> Card:
+        """How it, and the model fitted by it, may be used."""
+        ...
 
     def observe(self, window: Window) -> Statistics:
         """What one window adds to the scene's statistics."""

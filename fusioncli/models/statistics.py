@@ -1,16 +1,28 @@
-"""Scene statistics that add up: the same numbers however the scene was cut, provided the windows are the same."""
+"""Scene statistics that add up: the same numbers however a scene is cut into parts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Statistics = dict[str, "Moments | Histogram"]
+Statistics = dict[str, "Accumulator"]
 """Named accumulators of one method; windows are merged key by key, in scene order."""
+
+_CHUNK = 8192  # pixels converted to float64 at a time: they stay in the cache
+_SIGN = np.uint32(2**31)
+_DROPPED_BITS = np.uint32(12)
+
+
+class Accumulator(Protocol):
+    """What `Moments`, `Histogram` and `Values` have in common."""
+
+    def __add__(self, other: Self) -> Self:
+        """The same of the union of two disjoint sets of pixels."""
+        ...
 
 
 def merge(a: Statistics, b: Statistics) -> Statistics:
@@ -37,13 +49,18 @@ class Moments:
     @classmethod
     def of(cls, pixels: Tensor) -> Self:
         """From (channels, pixels) of any float type."""
-        count = pixels.shape[1]
+        channels, count = pixels.shape
         if count == 0:
-            return cls(0, np.zeros(len(pixels)), np.zeros((len(pixels), len(pixels))))
-        x = pixels.double()
-        mean = x.mean(1, keepdim=True)
-        x = x - mean
-        return cls(count, mean[:, 0].cpu().numpy(), (x @ x.T).cpu().numpy())
+            return cls(0, np.zeros(channels), np.zeros((channels, channels)))
+        near = pixels.mean(1, keepdim=True).double()  # close to the mean: what is left to correct is tiny
+        total = torch.zeros(channels, 1, dtype=torch.float64, device=pixels.device)
+        scatter = torch.zeros(channels, channels, dtype=torch.float64, device=pixels.device)
+        for chunk in pixels.split(_CHUNK, 1):
+            x = chunk.double().sub_(near)
+            total += x.sum(1, keepdim=True)
+            scatter.addmm_(x, x.T)
+        scatter.addmm_(total, total.T, alpha=-1.0 / count)
+        return cls(count, (near + total / count)[:, 0].cpu().numpy(), scatter.cpu().numpy())
 
     def __add__(self, other: Self) -> Self:
         """Moments of the union of two disjoint sets of pixels."""
@@ -70,38 +87,79 @@ class Moments:
 class Histogram:
     """Counts per band over the leading bits of a float32, so that no range has to be known beforehand.
 
-    Exact for integers below 4096, within 0.05 % above, for either sign.
+    Exact for integers below 4096, within 0.05 % above, for either sign. Only bins that hold something are
+    stored.
 
     Attributes:
-        counts: (bands, 2**20) int64.
+        bins: per band, ascending bin numbers, uint32.
+        counts: per band, pixels in each of these bins, int64.
     """
 
-    counts: np.ndarray
-
-    _DROPPED_BITS = 12
+    bins: tuple[np.ndarray, ...]
+    counts: tuple[np.ndarray, ...]
 
     @classmethod
     def of(cls, pixels: Tensor) -> Self:
         """From (bands, pixels)."""
-        bits = pixels.float().contiguous().cpu().numpy().view(np.int32)
-        ordered = np.where(bits < 0, ~bits, bits ^ np.int32(-(2**31))).view(np.uint32) >> cls._DROPPED_BITS
-        size = 2 ** (32 - cls._DROPPED_BITS)
-        return cls(np.stack([np.bincount(band, minlength=size) for band in ordered]))
+        bits = pixels.float().contiguous().cpu().numpy().view(np.uint32)
+        ordered = np.where(bits & _SIGN, ~bits, bits | _SIGN) >> _DROPPED_BITS
+        bins, counts = zip(*(np.unique(band, return_counts=True) for band in ordered), strict=True)
+        return cls(bins, counts)
 
     def __add__(self, other: Self) -> Self:
         """Counts of the union of two disjoint sets of pixels."""
-        return type(self)(self.counts + other.counts)
+        bands = zip(self.bins, other.bins, self.counts, other.counts, strict=True)
+        bins, counts = zip(*(_sum_counts(np.r_[p, q], np.r_[m, n]) for p, q, m, n in bands), strict=True)
+        return type(self)(bins, counts)
 
     def quantile(self, band: int, q: float) -> float:
-        """Value below which a share q (0 … 1) of the band's pixels lies; the lower edge of its bin.
+        """Value that a share q (0 … 1) of the band's pixels does not exceed: its bin's edge nearest zero.
 
         Raises:
             ValueError: the histogram is empty.
         """
         cumulated = np.cumsum(self.counts[band])
-        if cumulated[-1] == 0:
+        if not len(cumulated):
             raise ValueError("no pixels counted")
         rank = np.searchsorted(cumulated, max(1, int(np.ceil(q * cumulated[-1]))))
-        ordered = np.uint32(rank << self._DROPPED_BITS)
-        bits = ordered ^ np.uint32(2**31) if ordered >= np.uint32(2**31) else ~ordered
-        return float(np.array([bits], np.uint32).view(np.float32)[0])
+        ordered = self.bins[band][rank] << _DROPPED_BITS
+        bits = ordered ^ _SIGN if ordered & _SIGN else ~ordered >> _DROPPED_BITS << _DROPPED_BITS
+        return float(bits.view(np.float32))
+
+
+@dataclass(frozen=True)
+class Values:
+    """Every value, for the exact percentiles of a scene that is held in one piece anyway.
+
+    Attributes:
+        values: (bands, pixels).
+    """
+
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, pixels: Tensor) -> Self:
+        """From (bands, pixels)."""
+        return cls(pixels.cpu().numpy())
+
+    def __add__(self, other: Self) -> Self:
+        """Values of the union of two disjoint sets of pixels."""
+        return type(self)(np.concatenate([self.values, other.values], 1))
+
+    def quantile(self, band: int, q: float) -> float:
+        """Percentile 100·q as Matlab's `prctile`: the k-th of n values is the percentile 100 (k - 0.5) / n.
+
+        Raises:
+            ValueError: there are no values.
+        """
+        if not self.values.shape[1]:
+            raise ValueError("no pixels counted")
+        return float(np.quantile(self.values[band], q, method="hazen"))
+
+
+def _sum_counts(bins: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Add the counts of bins that occur twice."""
+    distinct, where = np.unique(bins, return_inverse=True)
+    summed = np.zeros(len(distinct), np.int64)
+    np.add.at(summed, where, counts)
+    return distinct, summed

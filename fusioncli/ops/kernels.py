@@ -1,8 +1,9 @@
-"""Filter kernels as numbers: continuous interpolation kernels, Gaussian MTF, and the toolbox's own kernels (numpy).
+"""Filter kernels as numbers (numpy): continuous interpolation kernels, Gaussian MTF, the toolbox's own.
 
-The toolbox kernels follow the community's reference Matlab toolbox (Vivone et al., "A Critical Comparison Among
-Pansharpening Algorithms", IEEE TGRS 2015) digit for digit; where the product deviates on purpose, the deviation has
-a name of its own: `gaussian_sigma` (exact gain at Nyquist, unit sum) instead of `mtf_kernel` (sampled, not normalised).
+The toolbox kernels follow the community's reference Matlab toolbox (Vivone et al., "A Critical Comparison
+Among Pansharpening Algorithms", IEEE TGRS 2015) digit for digit; where the product deviates on purpose, the
+deviation has a name of its own: `gaussian_sigma` (exact gain at Nyquist, unit sum) instead of `mtf_kernel`
+(sampled, not normalised).
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ DEFAULT_MS_GAIN = 0.3
 _KAISER_BETA = 0.5  # Matlab's default for kaiser(N), which the toolbox uses for its window method
 
 # Twice the published half-band coefficients at offsets ±1, ±3, …, ±11; the centre is 1, the even taps are 0.
-_HALF_BAND = (0.610668182370, -0.145397186478, 0.043619155884, -0.010385513306, 0.001615524292, -0.000120162964)
+_HALF_BAND = (
+    0.610668182370,
+    -0.145397186478,
+    0.043619155884,
+    -0.010385513306,
+    0.001615524292,
+    -0.000120162964,
+)
 
 
 def cubic(x: np.ndarray) -> np.ndarray:
@@ -33,19 +41,19 @@ def lanczos(x: np.ndarray, lobes: int = 4) -> np.ndarray:
 
 
 def gaussian_sigma(gain: float, ratio: float) -> float:
-    """Standard deviation, in PAN px, of the Gaussian whose response at the MS Nyquist 1/(2 ratio) is exactly `gain`."""
+    """Standard deviation, PAN px, of the Gaussian whose response at the MS Nyquist 1/(2 ratio) is `gain`."""
     return ratio * float(np.sqrt(-2.0 * np.log(gain))) / np.pi
 
 
 @lru_cache(maxsize=64)
 def mtf_kernel(gain: float, ratio: float) -> np.ndarray:
-    """The toolbox's `genMTF` kernel for one band: (41, 41), not normalised (sum about 0.9987 at gain 0.3, ratio 4)."""
+    """The toolbox's `genMTF` kernel of a band: (41, 41), not normalised (sum 0.9987 at gain 0.3, ratio 4)."""
     return _windowed_gaussian(gain, ratio, MTF_TAPS - 1)
 
 
 @lru_cache(maxsize=8)
 def gaussian_lowpass_kernel(ratio: float) -> np.ndarray:
-    """The toolbox's `LPfilterGauss` kernel: like `mtf_kernel` at gain 0.3, but scaled by N instead of N - 1."""
+    """The toolbox's `LPfilterGauss` kernel: `mtf_kernel` at gain 0.3, scaled by N instead of N - 1."""
     return _windowed_gaussian(DEFAULT_MS_GAIN, ratio, MTF_TAPS)
 
 

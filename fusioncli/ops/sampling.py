@@ -1,9 +1,9 @@
-"""How the MS grid samples the PAN grid: the pair of operators, down and up, that every fusion method is built on.
+"""How the MS grid samples the PAN grid: the operators, down and up, that every fusion method is built on.
 
-Two conventions exist and are never mixed. `CentredSampling` is the georeferenced one: MS pixel (i, j) is the area of
-its r x r PAN pixels and its sample sits at their centre; filters have unit sum and the exact MTF gain at Nyquist.
-`ToolboxSampling` equals the reference Matlab toolbox digit for digit: phase floor(r/2), unnormalised kernels,
-circular and replicate borders.
+Two conventions exist and are never mixed. `CentredSampling` is the georeferenced one: MS pixel (i, j) is the
+area of its r x r PAN pixels and its sample sits at their centre; filters have unit sum and the exact MTF gain
+at Nyquist. `ToolboxSampling` equals the reference Matlab toolbox digit for digit: phase floor(r/2),
+unnormalised kernels, circular and replicate borders.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from fusioncli.errors import UsageError
 from fusioncli.ops import kernels, toolbox
 from fusioncli.ops.resample import Taps, apply_taps, sampled
 
@@ -25,7 +26,7 @@ UPSAMPLERS = (*_KERNELS, "interp23tap")
 
 
 class Sampling(Protocol):
-    """Operators between the MS grid (h, w) and the PAN grid (h·ratio, w·ratio), all linear, NCHW, dtype kept."""
+    """Operators between the MS grid (h, w) and the PAN grid (h·ratio, w·ratio): linear, NCHW, dtype kept."""
 
     @property
     def ratio(self) -> int:
@@ -33,12 +34,20 @@ class Sampling(Protocol):
         ...
 
     @property
-    def reach_px(self) -> int:
-        """How far, in PAN px, `upsample(degrade(pan))` looks around a pixel."""
+    def literal(self) -> bool:
+        """Whether results must equal the reference toolbox's, digit for digit: one window, no guards."""
+        ...
+
+    def reach_px(self, *gains: float) -> int:
+        """How far, in PAN px, `upsample` looks; if gains are given, `upsample(degrade(pan, gains))`."""
         ...
 
     def upsample(self, ms: Tensor) -> Tensor:
         """(N, C, h, w) to (N, C, h·ratio, w·ratio)."""
+        ...
+
+    def blur_reach_px(self, gain: float) -> int:
+        """How far `blur` looks, in px of the grid it works on."""
         ...
 
     def blur(self, x: Tensor, gains: Sequence[float]) -> Tensor:
@@ -50,11 +59,15 @@ class Sampling(Protocol):
         ...
 
     def smooth(self, pan: Tensor) -> Tensor:
-        """The sensor-independent low-pass of the intensity, used to match histograms: (N, 1, H, W) to the same."""
+        """The sensor-independent low-pass of PAN, used to match histograms: (N, 1, H, W) to the same."""
         ...
 
     def shrink(self, pan: Tensor) -> Tensor:
         """PAN as GSA's regression sees it: low-passed without a sensor model, on the MS grid (N, 1, h, w)."""
+        ...
+
+    def settle(self, ms: Tensor) -> Tensor:
+        """MS as BDSD's regression sees it, on its own grid: (N, C, h, w) to the same."""
         ...
 
 
@@ -73,22 +86,30 @@ class CentredSampling:
     kernel: str = "cubic"
 
     @property
-    def reach_px(self) -> int:
-        """Interpolation support plus the longest low-pass (gain 0.1), rounded up."""
-        longest = _GAUSSIAN_RADIUS_SIGMAS * kernels.gaussian_sigma(0.1, self.gsd_ratio)
-        return _KERNELS[self.kernel][1] * self.ratio + int(np.ceil(longest)) + self.ratio
+    def literal(self) -> bool:
+        """No: filters, borders and phases are those of the product."""
+        return False
+
+    def reach_px(self, *gains: float) -> int:
+        """Interpolation support, plus the widest of the Gaussians."""
+        widest = max((self.blur_reach_px(gain) for gain in gains), default=0)
+        return _KERNELS[self.kernel][1] * self.ratio + widest
+
+    def blur_reach_px(self, gain: float) -> int:
+        """How far `blur` looks, in px of the grid it works on."""
+        return int(np.ceil(_GAUSSIAN_RADIUS_SIGMAS * kernels.gaussian_sigma(gain, self.gsd_ratio)))
 
     def upsample(self, ms: Tensor) -> Tensor:
         """Interpolate to PAN pixel centres."""
-        h, w = ms.shape[-2:]
-        return apply_taps(ms, _upsampling_taps(self.kernel, self.ratio), (h * self.ratio, w * self.ratio), "symmetric")
+        sizes = ms.shape[-2] * self.ratio, ms.shape[-1] * self.ratio
+        return apply_taps(ms, _upsampling_taps(self.kernel, self.ratio), sizes, "symmetric")
 
     def blur(self, x: Tensor, gains: Sequence[float]) -> Tensor:
         """Gaussian of exact gain at Nyquist."""
         return toolbox.per_gain(x, gains, lambda bands, gain: self._gaussian(bands, gain, 1))
 
     def degrade(self, x: Tensor, gains: Sequence[float]) -> Tensor:
-        """Gaussian of exact gain at Nyquist, sampled at MS pixel centres (between PAN pixels when ratio is even)."""
+        """Gaussian of exact gain at Nyquist, sampled at MS pixel centres (between PAN px if r is even)."""
         return toolbox.per_gain(x, gains, lambda bands, gain: self._gaussian(bands, gain, self.ratio))
 
     def smooth(self, pan: Tensor) -> Tensor:
@@ -98,6 +119,10 @@ class CentredSampling:
     def shrink(self, pan: Tensor) -> Tensor:
         """Gaussian of gain 0.3 at MS pixel centres."""
         return self._gaussian(pan, kernels.DEFAULT_MS_GAIN, self.ratio)
+
+    def settle(self, ms: Tensor) -> Tensor:
+        """MS as it is."""
+        return ms
 
     def _gaussian(self, x: Tensor, gain: float, every: int) -> Tensor:
         taps = _gaussian_taps(kernels.gaussian_sigma(gain, self.gsd_ratio), every)
@@ -115,9 +140,17 @@ class ToolboxSampling:
     ratio: int
 
     @property
-    def reach_px(self) -> int:
-        """Half-band cascade (11 px per stage) plus half the 41 taps of the MTF filter."""
-        return len(kernels.half_band_response(self.ratio)) // 2 + kernels.MTF_TAPS // 2 + self.ratio
+    def literal(self) -> bool:
+        """Yes."""
+        return True
+
+    def reach_px(self, *gains: float) -> int:
+        """Half-band cascade (11 px at its last stage, 22 before …), plus half the taps of the MTF filter."""
+        return len(kernels.half_band_response(self.ratio)) // 2 + (kernels.MTF_TAPS // 2 if gains else 0)
+
+    def blur_reach_px(self, gain: float) -> int:
+        """Half the 41 taps, whatever the gain."""
+        return kernels.MTF_TAPS // 2
 
     def upsample(self, ms: Tensor) -> Tensor:
         """`interp23tap`."""
@@ -139,6 +172,10 @@ class ToolboxSampling:
         """`LPfilterPlusDec`."""
         return toolbox.decimate(toolbox.starck_murtagh_lowpass(pan, self.ratio), self.ratio)
 
+    def settle(self, ms: Tensor) -> Tensor:
+        """`imresize` of the upsampled MS, 1/r: the toolbox goes there and back, half a PAN pixel off."""
+        return toolbox.imresize(self.upsample(ms), 1 / self.ratio)
+
 
 @lru_cache(maxsize=32)
 def _upsampling_taps(kernel: str, ratio: int) -> Taps:
@@ -150,3 +187,18 @@ def _upsampling_taps(kernel: str, ratio: int) -> Taps:
 def _gaussian_taps(sigma: float, every: int) -> Taps:
     centre = np.array([(every - 1) / 2])
     return sampled(lambda x: np.exp(-0.5 * (x / sigma) ** 2), centre, _GAUSSIAN_RADIUS_SIGMAS * sigma, every)
+
+
+def sampling_for(upsampler: str, ratio: int, gsd_ratio: float) -> Sampling:
+    """The sampling that an `--upsampler` name stands for.
+
+    Raises:
+        UsageError: unknown name, or `interp23tap` at a ratio that is not 2, 4, 8 ….
+    """
+    if upsampler in _KERNELS:
+        return CentredSampling(ratio, gsd_ratio, upsampler)
+    if upsampler != "interp23tap":
+        raise UsageError(f"no upsampler is called '{upsampler}'", f"choose one of {', '.join(UPSAMPLERS)}")
+    if ratio < 2 or ratio & (ratio - 1):
+        raise UsageError(f"interp23tap doubles the size at every stage; the ratio is {ratio}", "use --upsampler cubic")
+    return ToolboxSampling(ratio)

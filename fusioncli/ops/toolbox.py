@@ -1,7 +1,7 @@
-"""The reference toolbox's own filters and borders, for figures that must equal the literature's (torch, NCHW).
+"""The reference toolbox's own filters and borders, for figures that must equal the literature's (torch).
 
-Everything here is exact in float64 and *not* meant for georeferenced products: `interp23tap` places MS sample k on
-PAN pixel r·k + r/2, half a PAN pixel away from the centre of the MS pixel, and its border is circular.
+Everything here is exact in float64 and *not* meant for georeferenced products: `interp23tap` places MS sample
+k on PAN pixel r·k + r/2, half a PAN pixel away from the centre of the MS pixel, and its border is circular.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def interp23tap(x: Tensor, ratio: int) -> Tensor:
 
 
 def mtf_filter(x: Tensor, gains: Sequence[float], ratio: float) -> Tensor:
-    """The toolbox's `MTF` and `MTF_PAN`: each band through `kernels.mtf_kernel` of its own gain, replicate border.
+    """The toolbox's `MTF` and `MTF_PAN`: each band through `kernels.mtf_kernel`, replicate border.
 
     Args:
         x: (N, C, H, W), or (N, 1, H, W) to give one output band per gain.
@@ -50,7 +50,9 @@ def mtf_filter(x: Tensor, gains: Sequence[float], ratio: float) -> Tensor:
 
 def mtf_degrade(x: Tensor, gains: Sequence[float], ratio: int) -> Tensor:
     """`decimate(mtf_filter(x, …))` without computing the pixels that decimation drops."""
-    return per_gain(x, gains, lambda bands, gain: filter2d(bands, kernels.mtf_kernel(gain, ratio), every=ratio))
+    return per_gain(
+        x, gains, lambda bands, gain: filter2d(bands, kernels.mtf_kernel(gain, ratio), every=ratio)
+    )
 
 
 def gaussian_lowpass(x: Tensor, ratio: float) -> Tensor:
@@ -80,7 +82,7 @@ def imresize(x: Tensor, scale: float | tuple[int, int], antialias: bool = True) 
 
 
 def starck_murtagh_lowpass(x: Tensor, ratio: int) -> Tensor:
-    """The toolbox's `LPfilter`: [1 4 6 4 1]/16 twice per octave, analysis then synthesis; (..., H, W) to the same."""
+    """The toolbox's `LPfilter`: [1 4 6 4 1]/16 twice per octave, analysis then synthesis; same shape."""
     levels = int(np.ceil(np.log2(ratio)))
     taps = Taps.of(np.array([[1, 4, 6, 4, 1]]) / 16.0, 0, 1)
     for level in range(2 * levels):

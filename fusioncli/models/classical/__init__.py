@@ -1,1 +1,1 @@
-"""Classical pansharpening: component substitution and multi-resolution analysis."""
+"""Classical methods: what they observe, the coefficients that follow, and the two forms that fuse."""

@@ -1,0 +1,86 @@
+"""The `fusion` command: verbs, errors and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from fusioncli import __version__
+from fusioncli.cli.align import align
+from fusioncli.cli.doctor import doctor
+from fusioncli.cli.info import info
+from fusioncli.cli.pansharpen import pansharpen
+from fusioncli.errors import FusionError, UsageError
+
+_EPILOG = """Exit codes: 0 done · 1 a bug · 2 usage · 3 bad data · 4 partial, rerun resumes · 5 quality gate · 130 interrupted."""
+
+app = typer.Typer(
+    name="fusion",
+    help="Remote-sensing image fusion: georeferenced in, georeferenced out.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _program(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"fusion {__version__}")
+        raise typer.Exit
+
+
+for verb in (pansharpen, align, info, doctor):
+    app.command()(verb)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code and prints errors as `error:` and `hint:` on stderr."""
+    try:
+        return app(args=list(arguments), standalone_mode=False) or 0
+    except FusionError as error:
+        if "--debug" in arguments:
+            raise
+        _complain(error)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted: finished parts are kept, the same command resumes", err=True)
+        return 130
+    except BrokenPipeError:  # the reader of stdout has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not hasattr(error, "format_message") or "--debug" in arguments:
+            return _bug(error, "--debug" in arguments)
+        _complain(UsageError(error.format_message().rstrip("."), _usage_hint(arguments)))
+        return UsageError.exit_code
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _complain(error: FusionError) -> None:
+    typer.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
+
+
+def _bug(error: Exception, debug: bool) -> int:
+    if debug:
+        raise error
+    _complain(FusionError(f"unexpected {type(error).__name__}: {error}", "this is a bug; add --debug and report it"))
+    return FusionError.exit_code
+
+
+def _usage_hint(arguments: Sequence[str]) -> str:
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    return f"try: fusion {verb} --help" if verb in known else "try: fusion --help"

@@ -1,0 +1,146 @@
+"""The one registry of flags. Names follow `rio` and `gdal`; every verb that has a flag takes it from here.
+
+| group | flags | verbs |
+|---|---|---|
+| PairOptions | --ms --pan --src-nodata --bounds --ignore-georef | pansharpen, align, eval |
+| MethodOptions | --method --sensor --upsampler --pan-weights --coregister | pansharpen |
+| OutputOptions | -o --overwrite --dtype --nodata --bit-depth --cog --co | pansharpen, align |
+| RunOptions | --threads --mem-limit --device --part-size --no-resume --dry-run | pansharpen |
+| CommonOptions | --config --json -v -q --debug | all |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from fusioncli.cli import parsing
+from fusioncli.models.catalogue import AUTO, METHODS
+
+_INPUT, _METHOD, _OUTPUT, _RUN, _COMMON = "Input", "Method", "Output", "Run", "Messages"
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """Which files are fused."""
+
+    ms: Annotated[
+        list[str],
+        Option("--ms", metavar="FILE", rich_help_panel=_INPUT, help="Multispectral raster; repeat to stack band files."),
+    ]
+    pan: Annotated[str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")]
+    src_nodata: Annotated[
+        str | None,
+        Option(metavar="NUMBER", rich_help_panel=_INPUT, help="Value of missing pixels, instead of what files declare."),
+    ] = None
+    bounds: Annotated[
+        str | None,
+        Option(metavar="X0,Y0,X1,Y1", rich_help_panel=_INPUT, help="Area of interest, in the CRS of PAN."),
+    ] = None
+    ignore_georef: Annotated[
+        bool, Option("--ignore-georef", rich_help_panel=_INPUT, help="Align both rasters by their first pixel's corner.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """How they are fused."""
+
+    method: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            rich_help_panel=_METHOD,
+            autocompletion=lambda: [AUTO, *(method.name for method in METHODS)],
+            help=f"{AUTO}, {', '.join(method.name for method in METHODS)}.",
+        ),
+    ] = AUTO
+    sensor: Annotated[
+        str | None,
+        Option(metavar="NAME", rich_help_panel=_METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
+    ] = None
+    upsampler: Annotated[
+        str,
+        Option(metavar="NAME", rich_help_panel=_METHOD, help="cubic, lanczos, or interp23tap (reference toolbox)."),
+    ] = "cubic"
+    pan_weights: Annotated[
+        str | None, Option(metavar="W,W,…", rich_help_panel=_METHOD, help="Share of each band in PAN, for brovey.")
+    ] = None
+    coregister: Annotated[
+        bool, Option("--coregister", rich_help_panel=_METHOD, help="Measure the MS-PAN shift and take it out.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where the result goes."""
+
+    output: Annotated[
+        Path | None, Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Result, a GeoTIFF.")
+    ] = None
+    overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace an existing file.")] = False
+    dtype: Annotated[
+        str | None,
+        Option("-t", "--dtype", metavar="TYPE", rich_help_panel=_OUTPUT, help="Sample type; that of the MS by default."),
+    ] = None
+    nodata: Annotated[
+        str | None, Option(metavar="NUMBER", rich_help_panel=_OUTPUT, help="Value of missing pixels in the result.")
+    ] = None
+    bit_depth: Annotated[
+        int | None, Option(metavar="N", min=1, max=32, rich_help_panel=_OUTPUT, help="Clip to 0 … 2^N - 1.")
+    ] = None
+    cog: Annotated[
+        bool, Option("--cog/--no-cog", rich_help_panel=_OUTPUT, help="Cloud-Optimized GeoTIFF, or a plain tiled one.")
+    ] = True
+    co: Annotated[
+        list[str],
+        Option("--co", metavar="KEY=VALUE", rich_help_panel=_OUTPUT, help="GDAL creation option; repeatable."),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the work is done."""
+
+    threads: Annotated[
+        str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=_RUN, help="Parallel workers.")
+    ] = "ALL_CPUS"
+    mem_limit: Annotated[int, Option(metavar="MB", min=64, rich_help_panel=_RUN, help="Memory to stay within.")] = 1400
+    device: Annotated[str, Option(metavar="NAME", rich_help_panel=_RUN, help="auto, cpu, cuda or cuda:N.")] = "auto"
+    part_size: Annotated[
+        int | None,
+        Option(metavar="PX", min=1, rich_help_panel=_RUN, help="Side of a part; the result does not depend on it."),
+    ] = None
+    resume: Annotated[
+        bool, Option("--resume/--no-resume", rich_help_panel=_RUN, help="Reuse finished parts of an interrupted run.")
+    ] = True
+    dry_run: Annotated[bool, Option("--dry-run", rich_help_panel=_RUN, help="Print the plan, write nothing.")] = False
+
+
+@dataclass(frozen=True)
+class CommonOptions:
+    """What is said on the way."""
+
+    config: Annotated[
+        list[str],
+        Option("--config", metavar="KEY=VALUE", rich_help_panel=_COMMON, help="GDAL configuration option; repeatable."),
+    ] = field(default_factory=list)
+    json: Annotated[bool, Option("--json", rich_help_panel=_COMMON, help="Result as JSON on stdout.")] = False
+    verbose: Annotated[
+        int, Option("-v", "--verbose", count=True, rich_help_panel=_COMMON, help="Say more; twice for GDAL's messages.")
+    ] = 0
+    quiet: Annotated[int, Option("-q", "--quiet", count=True, rich_help_panel=_COMMON, help="No notes, no bar.")] = 0
+    debug: Annotated[bool, Option("--debug", rich_help_panel=_COMMON, help="Traceback on errors.")] = False
+
+    @property
+    def level(self) -> int:
+        """-v counted up, -q counted down."""
+        return self.verbose - self.quiet
+
+    @property
+    def gdal_config(self) -> dict[str, str]:
+        """Configuration options by key."""
+        return parsing.pairs(self.config, "--config")

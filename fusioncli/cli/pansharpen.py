@@ -1,0 +1,113 @@
+"""`fusion pansharpen`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fusioncli.cli import parsing, render
+from fusioncli.cli.groups import takes_groups
+from fusioncli.cli.options import CommonOptions, MethodOptions, OutputOptions, PairOptions, RunOptions
+
+if TYPE_CHECKING:
+    from fusioncli.io.scene import PairRequest
+    from fusioncli.workflows.plan import FusePlan
+    from fusioncli.workflows.requests import FuseRequest
+
+
+@takes_groups
+def pansharpen(
+    pair: PairOptions, method: MethodOptions, output: OutputOptions, run: RunOptions, common: CommonOptions
+) -> None:
+    """Fuse a multispectral and a panchromatic raster into a multispectral one on the PAN grid.
+
+    The last line of stdout is the path of the result.
+
+    Example: fusion pansharpen --ms scene_ms.tif --pan scene_pan.tif -o fused.tif
+    """
+    from fusioncli.io.environment import gdal_environment
+    from fusioncli.workflows.fuse import run_fusion
+    from fusioncli.workflows.plan import plan_fusion
+
+    render.listen_to_gdal(common)
+    with gdal_environment(run.mem_limit, common.gdal_config):
+        plan = plan_fusion(fuse_request(pair, method, output, run))
+        render.notes(plan.notes, common)
+        facts = plan_facts(plan)
+        if run.dry_run:
+            render.result(render.table(list(facts.items())), facts, common)
+            return
+        render.details([f"{name}: {value}" for name, value in facts.items()], common)
+        with render.progress_bar(common) as progress:
+            report = run_fusion(plan, progress)
+    if report.clipped > 0:
+        low, high = plan.values.low, plan.values.high
+        render.notes([f"{report.clipped:.3%} of the samples were clipped to {low:g} … {high:g}"], common)
+    facts |= {"clipped": report.clipped, "reused_parts": report.reused}
+    render.result(str(report.path), facts, common)
+
+
+def pair_request(pair: PairOptions) -> PairRequest:
+    """The files, as the user gave them."""
+    from fusioncli.io.scene import PairRequest
+
+    bounds = parsing.numbers(pair.bounds, "--bounds", 4)
+    return PairRequest(
+        ms=tuple(pair.ms),
+        pan=pair.pan,
+        nodata=parsing.number(pair.src_nodata, "--src-nodata"),
+        bounds=None if bounds is None else (bounds[0], bounds[1], bounds[2], bounds[3]),
+        ignore_georef=pair.ignore_georef,
+    )
+
+
+def fuse_request(pair: PairOptions, method: MethodOptions, output: OutputOptions, run: RunOptions) -> FuseRequest:
+    """The whole job, as the user gave it."""
+    from fusioncli.workflows.memory import Resources
+    from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
+
+    return FuseRequest(
+        pair_request(pair),
+        OutputRequest(
+            path=output.output or Path(f"{Path(pair.ms[0]).stem}_pansharpened.tif"),
+            overwrite=output.overwrite,
+            dtype=output.dtype,
+            nodata=parsing.number(output.nodata, "--nodata"),
+            bit_depth=output.bit_depth,
+            cog=output.cog,
+            options=parsing.pairs(output.co, "--co"),
+            resume=run.resume,
+        ),
+        MethodRequest(
+            method.method,
+            method.sensor,
+            method.upsampler,
+            parsing.numbers(method.pan_weights, "--pan-weights"),
+            method.coregister,
+        ),
+        Resources(parsing.threads(run.threads), run.mem_limit, run.device, run.part_size),
+    )
+
+
+def plan_facts(plan: FusePlan) -> dict[str, Any]:
+    """The plan in the words of `--dry-run` and `--json`."""
+    alignment, grid = plan.pair.alignment, plan.product.grid
+    return {
+        "output": str(plan.request.output.path),
+        "method": plan.model.card.name,
+        "sensor": plan.sensor.name,
+        "verdict": str(alignment.verdict),
+        "reason": alignment.reason,
+        "ratio": [round(value, 6) for value in alignment.gsd_ratio],
+        "offset_px": [round(value, 4) for value in alignment.offset_px],
+        "shift_px": None if plan.shift is None else [round(plan.shift.rows_px, 3), round(plan.shift.cols_px, 3)],
+        "size": [plan.pair.bands, grid.height, grid.width],
+        "dtype": plan.values.dtype,
+        "nodata": None if plan.values.nodata is None else str(plan.values.nodata),
+        "parts": len(plan.parts),
+        "part_px": plan.budget.part_px,
+        "threads": plan.budget.threads,
+        "memory_mb": plan.budget.memory_mb,
+        "device": str(plan.budget.device),
+        "output_mb": round(plan.product.bytes / 1e6, 1),
+    }

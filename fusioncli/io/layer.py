@@ -1,0 +1,150 @@
+"""A stack of bands on one grid, read by windows that may reach beyond its edge; optionally resampled on the fly."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from fusioncli.core.grid import Grid
+from fusioncli.core.tiling import Rect
+from fusioncli.errors import DataError
+from fusioncli.io.raster import Raster, open_raster
+
+_WARP_TOLERANCE_PX = 1e-9  # smaller windows then equal the whole image; 0 crashes rasterio 1.4
+
+
+@dataclass(frozen=True)
+class Target:
+    """A grid that a layer is resampled onto, once, with cubic convolution.
+
+    Attributes:
+        grid: rows, columns and transform.
+        crs: its CRS, or None when neither raster has one.
+        source_crs: the CRS that the layer's own transform is in.
+        options: GDAL transformer options (RPC_HEIGHT, RPC_DEM).
+    """
+
+    grid: Grid
+    crs: CRS | None
+    source_crs: CRS | None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Bands of one or several files on one grid.
+
+    Attributes:
+        files: the rasters, all on the same grid; their spectral bands are stacked in this order.
+        target: grid to resample onto, or None to read pixels as they are.
+    """
+
+    files: tuple[Raster, ...]
+    target: Target | None = None
+    _handles: threading.local = field(default_factory=threading.local, compare=False, repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid that windows refer to."""
+        grid = self.target.grid if self.target else self.files[0].grid
+        return grid.height, grid.width
+
+    @property
+    def masked(self) -> bool:
+        """Whether a pixel may be missing."""
+        return any(file.masked for file in self.files) or self.target is not None
+
+    def read(self, window: Rect) -> tuple[np.ndarray, np.ndarray | None]:
+        """Read a window, mirrored where it leaves the grid.
+
+        Args:
+            window: rows and columns of the layer's grid; may reach outside.
+
+        Returns:
+            Samples (bands, h, w) float32, and which of them hold data (bands, h, w) bool, or None when all do.
+
+        Raises:
+            DataError: the window lies outside altogether, or the file is damaged.
+        """
+        height, width = self.shape
+        inside = window.intersect(Rect(0, 0, height, width))
+        if inside.empty:
+            raise ValueError(f"window {window} does not touch the {height} x {width} grid")
+        pieces, gaps = zip(*(self._read_file(i, inside) for i in range(len(self.files))), strict=True)
+        samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        valid = None
+        if any(gap is not None for gap in gaps):
+            filled = [np.ones(p.shape, bool) if gap is None else gap for p, gap in zip(pieces, gaps, strict=True)]
+            valid = np.concatenate(filled)
+        margins = (
+            (0, 0),
+            (inside.row0 - window.row0, window.row1 - inside.row1),
+            (inside.col0 - window.col0, window.col1 - inside.col1),
+        )
+        if any(any(m) for m in margins):
+            samples = np.pad(samples, margins, "symmetric")
+            valid = None if valid is None else np.pad(valid, margins, "symmetric")
+        return samples, valid
+
+    def _read_file(self, number: int, inside: Rect) -> tuple[np.ndarray, np.ndarray | None]:
+        file = self.files[number]
+        dataset = self._datasets()[number]
+        window = Window(inside.col0, inside.row0, inside.width, inside.height)  # pyright: ignore[reportCallIssue] - attrs class
+        try:
+            samples = dataset.read(file.indexes, window=window, out_dtype="float32")
+            valid = self._validity(file, dataset, window, samples)
+        except RasterioError as error:
+            cause = str(error.__cause__ or error).splitlines()[0]
+            raise DataError(
+                f"{file.path}: rows {inside.row0} … {inside.row1 - 1} cannot be read ({cause})",
+                "the file is damaged or truncated; copy or download it again",
+            ) from error
+        return samples, valid
+
+    def _validity(self, file: Raster, dataset: Any, window: Window, samples: np.ndarray) -> np.ndarray | None:  # noqa: ANN401 - DatasetReader or WarpedVRT
+        if not self.masked:
+            return None
+        if file.imposed and self.target is None:
+            valid = samples != file.nodata
+        else:
+            valid = dataset.read_masks(file.indexes, window=window) > 0
+        valid &= np.isfinite(samples)
+        return None if valid.all() else valid
+
+    def _datasets(self) -> list[Any]:
+        """This thread's own handles, closed when the thread ends (rasterio forbids closing them from another)."""
+        if not hasattr(self._handles, "datasets"):
+            self._handles.datasets = [self._dataset(file) for file in self.files]
+        return self._handles.datasets
+
+    def _dataset(self, file: Raster) -> Any:  # noqa: ANN401 - DatasetReader or WarpedVRT
+        dataset = open_raster(file.source)
+        if self.target is None:
+            return dataset
+        grid = self.target.grid
+        source: dict[str, Any] = {"src_crs": self.target.source_crs}
+        if file.sensor_model is None:
+            source["src_transform"] = file.grid.transform
+        if file.nodata is not None:
+            source |= {"src_nodata": file.nodata, "nodata": file.nodata}
+        return WarpedVRT(
+            dataset,
+            **source,
+            crs=self.target.crs,
+            transform=grid.transform,
+            height=grid.height,
+            width=grid.width,
+            dtype="float32",
+            resampling=Resampling.cubic,
+            tolerance=_WARP_TOLERANCE_PX,
+            add_alpha=file.nodata is None,
+            warp_extras=dict(self.target.options),
+        )

@@ -1,0 +1,154 @@
+"""The finished product: parts joined by a VRT, then one Cloud-Optimized (or plain tiled) GeoTIFF under its final name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+
+from fusioncli.core.grid import Grid
+from fusioncli.core.tiling import Rect
+from fusioncli.errors import DataError
+from fusioncli.io.files import whole_file
+from fusioncli.io.parts import PartStore
+from fusioncli.io.raster import Band
+
+_GDAL_TYPES = {
+    "uint8": "Byte",
+    "int8": "Int8",
+    "uint16": "UInt16",
+    "int16": "Int16",
+    "uint32": "UInt32",
+    "int32": "Int32",
+    "float32": "Float32",
+    "float64": "Float64",
+}
+_COLOUR_NAMES = {ColorInterp.grey: "Gray", ColorInterp.black: "Black"}
+
+
+@dataclass(frozen=True)
+class Product:
+    """Everything about the output file that is not pixels.
+
+    Attributes:
+        grid: pixel grid.
+        crs: coordinate reference system, or None.
+        bands: names, colours, scales and tags, in order.
+        dtype: numpy name of the sample type.
+        nodata: value of missing pixels, or None.
+        tags: dataset metadata, provenance included.
+        cog: Cloud-Optimized GeoTIFF with overviews, or a plain tiled one.
+        options: GDAL creation options that override ours.
+    """
+
+    grid: Grid
+    crs: CRS | None
+    bands: tuple[Band, ...]
+    dtype: str
+    nodata: float | None
+    tags: Mapping[str, str]
+    cog: bool
+    options: Mapping[str, str]
+
+    @property
+    def bytes(self) -> int:
+        """Uncompressed size."""
+        return self.grid.height * self.grid.width * len(self.bands) * np.dtype(self.dtype).itemsize
+
+
+def assemble(product: Product, store: PartStore, parts: Sequence[Rect], path: Path) -> None:
+    """Join finished parts into the product and put it under its name in one step.
+
+    Args:
+        product: description of the file.
+        store: where the parts are.
+        parts: all parts; positions count from the product's corner.
+        path: final name.
+
+    Raises:
+        DataError: the disk is full, or GDAL refuses a creation option.
+    """
+    mosaic = store.folder / "mosaic.vrt"
+    mosaic.write_text(_vrt(product, store, parts), encoding="utf-8")
+    with whole_file(path) as temporary:
+        try:
+            rasterio.shutil.copy(str(mosaic), str(temporary), **creation_options(product))
+            _check_complete(product, temporary)
+        except RasterioError as error:
+            text = str(error.__cause__ or error).splitlines()[0]
+            raise DataError(
+                f"{path} cannot be written ({text})", "is the disk full? Otherwise check the --co options"
+            ) from error
+
+
+def creation_options(product: Product) -> dict[str, str]:
+    """GDAL driver and creation options of a product."""
+    predictor = "3" if np.dtype(product.dtype).kind == "f" else "2"
+    common = {"COMPRESS": "DEFLATE", "NUM_THREADS": "ALL_CPUS", "BIGTIFF": "IF_SAFER"}
+    if product.cog:
+        ours = {"driver": "COG", "PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE", **common}
+    else:
+        ours = {"driver": "GTiff", "TILED": "YES", "PREDICTOR": predictor, **common}
+    ours |= product.options
+    if ours["COMPRESS"].upper() in ("NONE", "JPEG", "WEBP", "PACKBITS", "LERC"):
+        ours.pop("PREDICTOR", None)
+    return ours
+
+
+def _check_complete(product: Product, path: Path) -> None:
+    """The last block can be read: a full disk may leave a file that opens."""
+    with rasterio.open(path) as dataset:
+        row, col = dataset.height - 1, dataset.width - 1
+        window = rasterio.windows.Window(col, row, 1, 1)  # pyright: ignore[reportCallIssue] - attrs class
+        if dataset.count != len(product.bands) or dataset.read(window=window).size == 0:
+            raise DataError(f"{path} is incomplete", "is the disk full?")
+
+
+def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:
+    grid = product.grid
+    root = Xml.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
+    if product.crs:
+        Xml.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2").text = product.crs.to_wkt()
+    if grid.georeferenced:
+        numbers = grid.transform.to_gdal()
+        Xml.SubElement(root, "GeoTransform").text = ", ".join(repr(float(n)) for n in numbers)
+    _metadata(root, product.tags)
+    for number, band in enumerate(product.bands, 1):
+        element = Xml.SubElement(root, "VRTRasterBand", dataType=_GDAL_TYPES[product.dtype], band=str(number))
+        _metadata(element, {k: v for k, v in band.tags.items() if not k.startswith("STATISTICS_")})
+        if band.name:
+            Xml.SubElement(element, "Description").text = band.name
+        if product.nodata is not None:
+            Xml.SubElement(element, "NoDataValue").text = repr(product.nodata)
+        Xml.SubElement(element, "ColorInterp").text = _COLOUR_NAMES.get(band.colour, band.colour.name.capitalize())
+        if (band.scale, band.offset) != (1.0, 0.0):
+            Xml.SubElement(element, "Offset").text = repr(band.offset)
+            Xml.SubElement(element, "Scale").text = repr(band.scale)
+        for part in parts:
+            if store.has_pixels(part):
+                _source(element, store.path(part).name, number, part)
+    return Xml.tostring(root, encoding="unicode")
+
+
+def _metadata(parent: Xml.Element, tags: Mapping[str, str]) -> None:
+    if tags:
+        metadata = Xml.SubElement(parent, "Metadata")
+        for key, value in tags.items():
+            Xml.SubElement(metadata, "MDI", key=key).text = value
+
+
+def _source(parent: Xml.Element, name: str, band: int, part: Rect) -> None:
+    source = Xml.SubElement(parent, "SimpleSource")
+    Xml.SubElement(source, "SourceFilename", relativeToVRT="1").text = name
+    Xml.SubElement(source, "SourceBand").text = str(band)
+    size = {"xSize": str(part.width), "ySize": str(part.height)}
+    Xml.SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
+    Xml.SubElement(source, "DstRect", xOff=str(part.col0), yOff=str(part.row0), **size)

@@ -1,0 +1,196 @@
+"""One raster file, described once: grid, spectral bands, numbers, masks, names and tags; opened with clear errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+
+from fusioncli.core.grid import Grid
+from fusioncli.errors import DataError
+
+_RAW_TIFF = "GTIFF_RAW:"  # GDAL's prefix for the stored samples, without conversion to RGBA
+_GEOGRAPHIC_LIMITS = (-370.0, -90.5, 370.0, 90.5)
+
+
+@dataclass(frozen=True)
+class Band:
+    """One spectral band as found in the file.
+
+    Attributes:
+        index: GDAL's band number, from 1.
+        name: description, or None.
+        colour: colour interpretation.
+        scale: physical value per digital number.
+        offset: physical value of digital number 0.
+        tags: the band's own metadata.
+    """
+
+    index: int
+    name: str | None
+    colour: ColorInterp
+    scale: float
+    offset: float
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """What a raster file holds, without its pixels.
+
+    Attributes:
+        path: as given by the user.
+        source: what is opened (differs from `path` where GDAL would convert colours).
+        grid: pixel grid; `crs` there is text for messages.
+        crs: coordinate reference system, or None.
+        bands: spectral bands; an alpha band is not among them.
+        dtype: numpy name of the sample type.
+        nodata: declared (or imposed) value of missing pixels, or None.
+        imposed: whether `nodata` overrides the file's own.
+        masked: whether pixels may be missing (nodata, alpha, mask band, or NaN in float samples).
+        bit_depth: declared significant bits (NBITS), or None.
+        tags: dataset metadata.
+        sensor_model: "rpc" or "gcp" when positions come from those only, else None.
+        striped: whether a window of a few rows is the cheapest read.
+    """
+
+    path: str
+    source: str
+    grid: Grid
+    crs: CRS | None
+    bands: tuple[Band, ...]
+    dtype: str
+    nodata: float | None
+    imposed: bool
+    masked: bool
+    bit_depth: int | None
+    tags: Mapping[str, str]
+    sensor_model: str | None
+    striped: bool
+
+    @property
+    def indexes(self) -> list[int]:
+        """GDAL numbers of the spectral bands."""
+        return [band.index for band in self.bands]
+
+
+def open_raster(path: str) -> DatasetReader:
+    """Open for reading with a handle of its own (GDAL handles must not cross threads).
+
+    Raises:
+        DataError: missing, unreadable, or not a raster.
+    """
+    try:
+        return cast(DatasetReader, rasterio.open(path, sharing=False))
+    except RasterioError as error:
+        text = str(error).splitlines()[0]
+        if "No such file" in text or "does not exist" in text:
+            raise DataError(f"{path}: no such file", "check the path") from error
+        raise DataError(
+            f"{path} cannot be opened as a raster ({text})",
+            "any file that `gdalinfo` opens will do; remote paths need /vsicurl/ or a URL",
+        ) from error
+
+
+def describe(path: str, nodata: float | None = None) -> Raster:
+    """Look at a file without reading pixels.
+
+    Args:
+        path: anything rasterio opens.
+        nodata: value to take as missing instead of the declared one.
+
+    Raises:
+        DataError: not a raster, no bands, zero size, complex samples, palette colours, or a geographic CRS with
+            impossible coordinates.
+    """
+    with open_raster(path) as dataset:
+        source = path
+        if dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE") == "CMYK":
+            source = _RAW_TIFF + path
+    with open_raster(source) as dataset:
+        _check_samples(path, dataset)
+        grid = _grid(path, dataset)
+        declared = dataset.nodatavals[0]
+        bit_depth = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
+        gaps = any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums)
+        return Raster(
+            path=path,
+            source=source,
+            grid=grid,
+            crs=dataset.crs if grid.georeferenced else None,
+            bands=_bands(dataset),
+            dtype=dataset.dtypes[0],
+            nodata=declared if nodata is None else nodata,
+            imposed=nodata is not None,
+            masked=gaps or nodata is not None or np.dtype(dataset.dtypes[0]).kind == "f",
+            bit_depth=int(bit_depth) if bit_depth else None,
+            tags={k: v for k, v in dataset.tags().items() if k != "AREA_OR_POINT"},
+            sensor_model=None if grid.georeferenced else _sensor_model(dataset),
+            striped=dataset.block_shapes[0][1] == dataset.width and dataset.width > 4096,
+        )
+
+
+def _check_samples(path: str, dataset: DatasetReader) -> None:
+    if dataset.count == 0:
+        raise DataError(f"{path} holds no band", "if it is a container, name a subdataset (`gdalinfo` lists them)")
+    if min(dataset.width, dataset.height) == 0:
+        raise DataError(f"{path} is {dataset.width} x {dataset.height} px", "the file is empty; export it again")
+    kinds = {np.dtype(dtype).kind if "int" in dtype or "float" in dtype else dtype for dtype in dataset.dtypes}
+    if not kinds <= set("uif"):
+        raise DataError(f"{path} holds {dataset.dtypes[0]} samples", "convert to real numbers first (amplitude)")
+    if ColorInterp.palette in dataset.colorinterp:
+        raise DataError(
+            f"{path} is a palette image: its numbers are colour indices",
+            "expand it first with `gdal_translate -expand rgb`, or better use the original measurements",
+        )
+
+
+def _grid(path: str, dataset: DatasetReader) -> Grid:
+    transform = dataset.transform
+    crs = dataset.crs
+    grid = Grid(dataset.height, dataset.width, Affine(*transform[:6]), _crs_name(crs))
+    if crs and crs.is_geographic and grid.georeferenced:
+        x0, y0, x1, y1 = grid.bounds
+        low_x, low_y, high_x, high_y = _GEOGRAPHIC_LIMITS
+        if x0 < low_x or y0 < low_y or x1 > high_x or y1 > high_y:
+            raise DataError(
+                f"{path}: {grid.crs} cannot hold longitudes {x0:.6g} … {x1:.6g} and latitudes {y0:.6g} … {y1:.6g}",
+                "correct the georeferencing (gdal_edit.py -a_srs), or pass --ignore-georef to align by pixel corner",
+            )
+    return grid
+
+
+def _crs_name(crs: CRS | None) -> str | None:
+    if not crs:
+        return None
+    epsg = crs.to_epsg()
+    return f"EPSG:{epsg}" if epsg else crs.to_wkt().split('"')[1]
+
+
+def _bands(dataset: DatasetReader) -> tuple[Band, ...]:
+    return tuple(
+        Band(
+            index,
+            dataset.descriptions[index - 1],
+            colour,
+            dataset.scales[index - 1],
+            dataset.offsets[index - 1],
+            dataset.tags(index),
+        )
+        for index, colour in zip(dataset.indexes, dataset.colorinterp, strict=True)
+        if colour is not ColorInterp.alpha
+    )
+
+
+def _sensor_model(dataset: DatasetReader) -> str | None:
+    if dataset.rpcs is not None:
+        return "rpc"
+    return "gcp" if dataset.gcps[0] else None

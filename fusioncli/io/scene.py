@@ -1,0 +1,235 @@
+"""An MS/PAN pair as one thing: opened, checked, aligned, and read window by window on a common grid."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.warp import transform as transform_points
+
+from fusioncli.core import gaps
+from fusioncli.core.grid import Alignment, Grid, Verdict, align, in_frame_of
+from fusioncli.core.tiling import Rect
+from fusioncli.errors import DataError
+from fusioncli.io.layer import Layer, Target
+from fusioncli.io.raster import Raster, describe
+
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # said in our own words, once
+
+_ANY_CRS = CRS.from_epsg(3857)  # stands for "the same unknown CRS on both sides"; nothing is projected
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """Which files make a pair, and how far to trust them.
+
+    Attributes:
+        ms: one multi-band file, or single-band files to be stacked in this order.
+        pan: the panchromatic file.
+        nodata: value to take as missing in both, instead of what the files declare.
+        bounds: area of interest (x0, y0, x1, y1) in the CRS of PAN, or None.
+        ignore_georef: align both rasters by their first pixel's corner.
+        shift_px: move the MS by (rows, columns) PAN px before aligning (co-registration).
+    """
+
+    ms: Sequence[str]
+    pan: str
+    nodata: float | None = None
+    bounds: tuple[float, float, float, float] | None = None
+    ignore_georef: bool = False
+    shift_px: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One window of the pair, gaps filled.
+
+    Attributes:
+        ms: (bands, h, w) float32, DN.
+        pan: (1, h·ratio, w·ratio) float32, DN.
+        valid: (bands or 1, h·ratio, w·ratio) bool where MS and PAN hold data, or None when they do everywhere.
+    """
+
+    ms: np.ndarray
+    pan: np.ndarray
+    valid: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class ScenePair:
+    """An aligned pair, readable by scene coordinates (PAN px from the scene's corner).
+
+    Attributes:
+        ms: layer on the MS grid of the scene.
+        pan: layer on the PAN file's grid.
+        alignment: verdict, ratio and output rectangle.
+        notes: things the user should know (assumed alignment, undeclared nodata …).
+    """
+
+    ms: Layer
+    pan: Layer
+    alignment: Alignment
+    notes: tuple[str, ...]
+
+    @property
+    def masked(self) -> bool:
+        """Whether any pixel may be missing."""
+        return self.ms.masked or self.pan.masked
+
+    @property
+    def bands(self) -> int:
+        """Number of spectral bands."""
+        return sum(len(file.bands) for file in self.ms.files)
+
+    @property
+    def output_grid(self) -> Grid:
+        """Grid of the fused product: PAN's pixels."""
+        return self.pan.files[0].grid.window(self.alignment.output)
+
+    @property
+    def output_crs(self) -> CRS | None:
+        """CRS of the fused product."""
+        return self.pan.files[0].crs
+
+    def read(self, window: Rect) -> Samples:
+        """Read a window whose edges are multiples of the ratio; it may reach beyond the scene, which is mirrored."""
+        ratio = self.alignment.ratio
+        row, col = self.alignment.ms_origin if self.ms.target is None else (0, 0)
+        ms_window = Rect(
+            window.row0 // ratio + row, window.col0 // ratio + col, window.row1 // ratio + row, window.col1 // ratio + col
+        )
+        top, left = self.alignment.origin
+        ms, ms_valid = self.ms.read(ms_window)
+        pan, pan_valid = self.pan.read(Rect(window.row0 + top, window.col0 + left, window.row1 + top, window.col1 + left))
+        if ms_valid is None and pan_valid is None:
+            return Samples(ms, pan, None)
+        valid = np.ones((1, 1, 1), bool) if pan_valid is None else pan_valid
+        if ms_valid is not None:
+            ms = gaps.fill_gaps(ms, ms_valid)
+            valid = valid & gaps.spread(ms_valid, ratio)
+        if pan_valid is not None:
+            pan = gaps.fill_gaps(pan, pan_valid)
+        return Samples(ms, pan, valid)
+
+
+def open_pair(request: PairRequest) -> ScenePair:
+    """Open, check and align a pair.
+
+    Raises:
+        DataError: anything that makes the two files unusable together, with the figures.
+    """
+    ms_files = _stack([describe(path, request.nodata) for path in request.ms])
+    pan_file = describe(request.pan, request.nodata)
+    _check_roles(ms_files, pan_file)
+    if request.ignore_georef:
+        ms_files = tuple(_without_georeferencing(file) for file in ms_files)
+        pan_file = _without_georeferencing(pan_file)
+    notes = list(_crs_notes(ms_files[0], pan_file))
+    ms_grid, note = in_frame_of(pan_file.grid, ms_files[0].grid)
+    notes += [note] if note else []
+    ms_grid = _moved(ms_grid, pan_file.grid, request.shift_px)
+    ms_files = tuple(replace(file, grid=ms_grid) for file in ms_files)
+    ms_crs = ms_files[0].crs or pan_file.crs
+    pan_crs = pan_file.crs or ms_files[0].crs
+    alignment = align(ms_grid, pan_file.grid, _into_pan_crs(ms_grid, ms_crs, pan_crs))
+    if request.bounds:
+        alignment = alignment.within(_area(pan_file.grid, request.bounds))
+    target = None
+    if alignment.verdict is not Verdict.PASTE:
+        scene = alignment.scene
+        origin = Rect(alignment.origin[0], alignment.origin[1], pan_file.grid.height, pan_file.grid.width)
+        grid = pan_file.grid.window(origin).coarser(
+            alignment.ratio, scene.height // alignment.ratio, scene.width // alignment.ratio
+        )
+        target = Target(grid, pan_crs or _ANY_CRS, ms_crs or _ANY_CRS)
+    return ScenePair(Layer(ms_files, target), Layer((pan_file,)), alignment, tuple(notes))
+
+
+def _stack(files: list[Raster]) -> tuple[Raster, ...]:
+    """Several MS files must lie on one grid."""
+    first = files[0]
+    for file in files[1:]:
+        same = file.grid.transform.almost_equals(first.grid.transform, 1e-9) and file.crs == first.crs
+        if not same or (file.grid.height, file.grid.width) != (first.grid.height, first.grid.width):
+            raise DataError(
+                f"{file.path} ({file.grid.width} x {file.grid.height} px) is not on the grid of "
+                f"{first.path} ({first.grid.width} x {first.grid.height} px)",
+                "bands that are stacked must share size, corner and pixel size; fuse the others in a second run",
+            )
+    return tuple(files)
+
+
+def _check_roles(ms: Sequence[Raster], pan: Raster) -> None:
+    bands = sum(len(file.bands) for file in ms)
+    for file in (*ms, pan):
+        if file.sensor_model:
+            _refuse_sensor_model(file)
+    if len(pan.bands) != 1:
+        hint = "are --ms and --pan swapped?" if bands == 1 else "extract one band: gdal_translate -b 1"
+        raise DataError(f"PAN must have one band, {pan.path} has {len(pan.bands)}", hint)
+
+
+def _refuse_sensor_model(file: Raster) -> None:
+    what = "an RPC sensor model" if file.sensor_model == "rpc" else "ground control points"
+    how = "-rpc -to RPC_HEIGHT=<metres> (or -to RPC_DEM=<dem.tif>)" if file.sensor_model == "rpc" else "-tps"
+    raise DataError(
+        f"{file.path} is positioned by {what} only, not by a grid",
+        f"orthorectify MS and PAN alike first: gdalwarp {how} -t_srs EPSG:<utm zone> -r cubic {file.path} ortho.tif; "
+        "or --ignore-georef if both share one corner",
+    )
+
+
+def _without_georeferencing(file: Raster) -> Raster:
+    return replace(file, grid=replace(file.grid, transform=Affine.identity(), crs=None), crs=None, sensor_model=None)
+
+
+def _crs_notes(ms: Raster, pan: Raster) -> Sequence[str]:
+    if ms.grid.georeferenced and pan.grid.georeferenced and (ms.crs is None) != (pan.crs is None):
+        bare, named = ("MS", pan) if ms.crs is None else ("PAN", ms)
+        return [f"{bare} declares no CRS; taken to be {named.grid.crs} like the other raster"]
+    return []
+
+
+def _moved(ms: Grid, pan: Grid, shift_px: tuple[float, float]) -> Grid:
+    """Shift the MS by (rows, columns) PAN pixels."""
+    if shift_px == (0.0, 0.0):
+        return ms
+    x, y = pan.transform @ (shift_px[1], shift_px[0])
+    x0, y0 = pan.transform @ (0, 0)
+    return replace(ms, transform=Affine.translation(x - x0, y - y0) @ ms.transform)
+
+
+def _into_pan_crs(ms: Grid, ms_crs: CRS | None, pan_crs: CRS | None) -> Affine | None:
+    """The MS transform in the CRS of PAN, linearised over the middle of the MS; None when the CRS are the same."""
+    if ms_crs == pan_crs or ms_crs is None or pan_crs is None:
+        return None
+    col, row = ms.width / 2, ms.height / 2
+    points = [ms.transform @ p for p in ((col, row), (col + 1, row), (col, row + 1))]
+    try:
+        xs, ys = transform_points(ms_crs, pan_crs, [p[0] for p in points], [p[1] for p in points])[:2]
+    except Exception as error:
+        raise DataError(
+            f"{ms.crs} cannot be converted to the CRS of PAN ({error})",
+            "reproject one of them first with gdalwarp -t_srs",
+        ) from error
+    linear = Affine(xs[1] - xs[0], xs[2] - xs[0], xs[0], ys[1] - ys[0], ys[2] - ys[0], ys[0])
+    return linear @ Affine.translation(-col, -row)
+
+
+def _area(pan: Grid, bounds: tuple[float, float, float, float]) -> Rect:
+    """PAN pixels that an area of interest touches."""
+    x0, y0, x1, y1 = bounds
+    corners = [~pan.transform @ corner for corner in ((x0, y0), (x1, y0), (x0, y1), (x1, y1))]
+    cols, rows = [c for c, _ in corners], [r for _, r in corners]
+    near = 1e-6
+    return Rect(
+        int(np.floor(min(rows) + near)),
+        int(np.floor(min(cols) + near)),
+        int(np.ceil(max(rows) - near)),
+        int(np.ceil(max(cols) - near)),
+    )

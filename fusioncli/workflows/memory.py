@@ -1,0 +1,122 @@
+"""How many parts at a time, and how large, fit the memory the user allows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fusioncli.core.tiling import PART_PX, Tiling, Untiled
+from fusioncli.errors import DataError, UsageError
+from fusioncli.io.environment import cache_mb
+
+_FIXED_MB = 420  # interpreter, torch and GDAL before any pixel
+_MIN_PART_PX = 256
+_TEMPORARIES = 4  # float copies of a window's bands that live at once inside a model, observed
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the user allows.
+
+    Attributes:
+        threads: workers, or None for one per core.
+        mem_limit_mb: upper bound of the process's memory.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        part_px: side of a part, or None to choose; the result does not depend on it.
+    """
+
+    threads: int | None = None
+    mem_limit_mb: int = 1400
+    device: str = "auto"
+    part_px: int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What will be used.
+
+    Attributes:
+        threads: workers.
+        part_px: side of a part.
+        memory_mb: expected peak of the process.
+        device: where models run.
+        dtype: floating-point type of the computation.
+    """
+
+    threads: int
+    part_px: int
+    memory_mb: int
+    device: torch.device
+    dtype: torch.dtype
+
+
+def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resources) -> Budget:
+    """Lower the number of workers, then the part size, until the job fits.
+
+    Args:
+        tiling: tiles of the scene.
+        bands: MS bands.
+        output_dtype: numpy name of the output's type; float64 makes the computation float64.
+        resources: limits.
+
+    Raises:
+        DataError: even one worker on the smallest part does not fit.
+        UsageError: no such device.
+    """
+    dtype = torch.float64 if output_dtype == "float64" else torch.float32
+    cache = cache_mb(resources.mem_limit_mb)
+    threads = max(1, resources.threads or available_cores())
+    part_px = resources.part_px or PART_PX
+    window_mb = _window_mb(tiling, bands, dtype)
+    room_mb = resources.mem_limit_mb - _FIXED_MB - cache
+    while threads > 1 and threads * (window_mb + _part_mb(part_px, bands, output_dtype)) > room_mb:
+        threads -= 1
+    while resources.part_px is None and part_px > _MIN_PART_PX:
+        if threads * (window_mb + _part_mb(part_px, bands, output_dtype)) <= room_mb:
+            break
+        part_px //= 2
+    need_mb = _FIXED_MB + cache + threads * (window_mb + _part_mb(part_px, bands, output_dtype))
+    if need_mb > resources.mem_limit_mb:
+        whole = " (this upsampler needs the whole scene at once)" if isinstance(tiling.rule, Untiled) else ""
+        raise DataError(
+            f"the job needs about {need_mb:.0f} MB, the limit is {resources.mem_limit_mb} MB{whole}",
+            f"pass --mem-limit {int(need_mb * 1.1)}" + (", or --upsampler cubic" if whole else ""),
+        )
+    return Budget(threads, part_px, int(need_mb), pick_device(resources.device), dtype)
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device.
+
+    Raises:
+        UsageError: unknown, or no such GPU here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"no device is called '{name}'", "use auto, cpu, cuda or cuda:0") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is usable here", "use --device cpu, or install a CUDA build of torch")
+    return device
+
+
+def _window_mb(tiling: Tiling, bands: int, dtype: torch.dtype) -> float:
+    height, width = tiling.largest_px
+    return height * width * (bands * _TEMPORARIES + 3) * dtype.itemsize / 1e6
+
+
+def _part_mb(part_px: int, bands: int, output_dtype: str) -> float:
+    itemsize = np.dtype(output_dtype).itemsize
+    return part_px**2 * bands * (4 + 3 * itemsize) / 1e6

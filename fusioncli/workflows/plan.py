@@ -1,0 +1,178 @@
+"""Everything about a pansharpening job that can be decided, checked or refused before any pixel is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fusioncli import __version__
+from fusioncli.core.grid import Verdict
+from fusioncli.core.sensors import Sensor, find_sensor, guess_sensor
+from fusioncli.core.tiling import Rect, Tiling, parts
+from fusioncli.core.values import OutputValues
+from fusioncli.errors import UsageError
+from fusioncli.io.files import check_writable
+from fusioncli.io.parts import PartStore, job_digest
+from fusioncli.io.product import Product
+from fusioncli.io.scene import ScenePair
+from fusioncli.models.classical.base import Optics
+from fusioncli.models.contract import FusionModel, SceneMethod
+from fusioncli.models.registry import build
+from fusioncli.ops.sampling import sampling_for
+from fusioncli.workflows.auto import choose_method
+from fusioncli.workflows.coregister import Shift, open_registered
+from fusioncli.workflows.memory import Budget, fit_memory
+from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
+
+_ROOM = 2.5  # parts, product and overviews are on disk together for a moment
+
+
+@dataclass(frozen=True)
+class FusePlan:
+    """A job that has passed every check.
+
+    Attributes:
+        request: what was asked.
+        pair: the aligned scene.
+        shift: measured shift that is taken out, or None.
+        sensor: figures for the bands of this file.
+        model: the chosen method, not yet fitted.
+        tiling: its tiles.
+        budget: threads, part size, memory, device.
+        values: range of the output.
+        product: the file to be written.
+        notes: what the user should know, in order.
+    """
+
+    request: FuseRequest
+    pair: ScenePair
+    shift: Shift | None
+    sensor: Sensor
+    model: FusionModel | SceneMethod
+    tiling: Tiling
+    budget: Budget
+    values: OutputValues
+    product: Product
+    notes: tuple[str, ...]
+
+    @cached_property
+    def parts(self) -> list[Rect]:
+        """Rectangles of the output, from its corner."""
+        return parts(Rect(0, 0, self.product.grid.height, self.product.grid.width), self.budget.part_px)
+
+    @cached_property
+    def store(self) -> PartStore:
+        """Where the parts of this very job are kept."""
+        path = self.request.output.path
+        inputs = [file.path for file in (*self.pair.ms.files, *self.pair.pan.files)]
+        everything = (
+            __version__,
+            self.request.pair,
+            self.request.method,
+            self.pair.alignment,
+            self.sensor,
+            self.model.card,
+            self.tiling,
+            self.budget,
+            self.values,
+        )
+        digest = job_digest(inputs, [repr(item) for item in everything])
+        return PartStore(path.with_name(path.name + ".parts") / digest, len(self.product.bands), self.values.dtype)
+
+
+def plan_fusion(request: FuseRequest) -> FusePlan:
+    """Open, align, choose and check; writes nothing.
+
+    Raises:
+        DataError: unusable inputs or output place.
+        UsageError: unknown names, contradictory options.
+    """
+    output = request.output
+    check_writable(output.path, output.overwrite, 0)
+    name, why = choose_method(request.method.name)
+    pair, shift = open_registered(request.pair, request.method.coregister)
+    sensor, sensor_note = _sensor(request.method.sensor, pair)
+    model = _model(name, request.method, sensor, pair)
+    tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, pair.bands, pair.masked)
+    values = _values(output, pair)
+    budget = fit_memory(tiling, pair.bands, values.dtype, request.resources)
+    product = _product(request, pair, values, model.card.name, sensor.name)
+    check_writable(output.path, output.overwrite, int(product.bytes * _ROOM))
+    notes = tuple(filter(None, (*pair.notes, sensor_note, why, *_data_notes(pair, values))))
+    return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, notes)
+
+
+def _sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
+    """The named sensor, or the likeliest one, fitted to the number of bands."""
+    if name:
+        sensor = find_sensor(name).for_bands(pair.bands)
+        return sensor, sensor.note
+    files = (*pair.ms.files, *pair.pan.files)
+    tags = {key: value for file in reversed(files) for key, value in file.tags.items()}
+    names = [Path(file.path).name for file in files]
+    return guess_sensor(tags, names, pair.bands, sum(pair.alignment.gsd_ratio) / 2)
+
+
+def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) -> FusionModel | SceneMethod:
+    weights = method.pan_weights or sensor.pan_weights
+    if len(weights) != pair.bands:
+        raise UsageError(
+            f"{len(weights)} PAN weights for {pair.bands} MS bands", "give one number per band: --pan-weights 0.2,0.3,…"
+        )
+    ratio = pair.alignment.ratio
+    sampling = sampling_for(method.upsampler, ratio, sum(pair.alignment.gsd_ratio) / 2)
+    return build(name, sampling, Optics(sensor.ms_mtf, sensor.pan_mtf, tuple(weights)))
+
+
+def _values(request: OutputRequest, pair: ScenePair) -> OutputValues:
+    dtype = request.dtype or str(np.result_type(*(file.dtype for file in pair.ms.files)))
+    bit_depth = request.bit_depth or pair.ms.files[0].bit_depth
+    return OutputValues.of(dtype, _nodata(request, pair, dtype), bit_depth)
+
+
+def _nodata(request: OutputRequest, pair: ScenePair, dtype: str) -> float | None:
+    """The user's, else the MS's, else the PAN's; else NaN for floats, or 0 where a mask has to be written somehow."""
+    files = (*pair.ms.files, *pair.pan.files)
+    declared = [file.nodata for file in files if file.nodata is not None]
+    if request.nodata is not None or declared:
+        return declared[0] if request.nodata is None else request.nodata
+    if np.dtype(dtype).kind == "f":
+        return float("nan")
+    return 0.0 if any(file.masked for file in files) or pair.alignment.verdict is Verdict.WARP else None
+
+
+def _product(request: FuseRequest, pair: ScenePair, values: OutputValues, method: str, sensor: str) -> Product:
+    ms = pair.ms.files
+    kept = {k: v for k, v in ms[0].tags.items() if not k.startswith(("STATISTICS_", "TIFFTAG_", "FUSION_"))}
+    provenance = {
+        "FUSION_SOFTWARE": f"fusioncli {__version__}",
+        "FUSION_METHOD": method,
+        "FUSION_SENSOR": sensor,
+        "FUSION_UPSAMPLER": request.method.upsampler,
+        "FUSION_GRID": f"{pair.alignment.verdict}, ratio {pair.alignment.gsd_ratio[0]:.6g}",
+        "FUSION_MS": " ".join(Path(file.path).name for file in ms),
+        "FUSION_PAN": Path(pair.pan.files[0].path).name,
+    }
+    return Product(
+        grid=pair.output_grid,
+        crs=pair.output_crs,
+        bands=tuple(band for file in ms for band in file.bands),
+        dtype=values.dtype,
+        nodata=values.nodata,
+        tags=kept | provenance,
+        cog=request.output.cog,
+        options=request.output.options,
+    )
+
+
+def _data_notes(pair: ScenePair, values: OutputValues) -> list[str]:
+    ms, pan = pair.ms.files[0], pair.pan.files[0]
+    notes = []
+    if ms.dtype != pan.dtype:
+        notes.append(f"MS is {ms.dtype} and PAN {pan.dtype}; the product is {values.dtype}")
+    if ms.striped or pan.striped:
+        notes.append("an input is stored in long strips; a tiled copy (gdal_translate -co TILED=YES) reads faster")
+    return notes
