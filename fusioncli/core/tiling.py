@@ -43,7 +43,7 @@ class Untiled:
 Rule = Exact | Whole | Blend | Untiled
 
 TILE_PX = 1024
-PART_PX = 2048
+PART_PX = 1024
 _TILE_BANDS = 8  # tiles get smaller beyond so many bands
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -11,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.io import MemoryFile
+from rasterio.errors import RasterioError
 
 from fusioncli.core.tiling import Rect
-from fusioncli.errors import DataError
 from fusioncli.io.files import write_failure
 
 
@@ -73,7 +73,10 @@ class PartStore:
         temporary = path.with_suffix(".tmp")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(b"" if samples is None else _tiff(samples, clipped))
+            if samples is None:
+                temporary.touch()
+            else:
+                _write_tiff(temporary, samples, clipped)
             temporary.replace(path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
@@ -115,25 +118,15 @@ def remove_stale(folder: Path, keep: str) -> None:
                 shutil.rmtree(child, ignore_errors=True)
 
 
-def _tiff(samples: np.ndarray, clipped: int) -> memoryview | bytes:
-    """Encode in memory, so that a full disk is an OSError and not a warning of a C library."""
+def _write_tiff(path: Path, samples: np.ndarray, clipped: int) -> None:
+    """Write an uncompressed GeoTIFF; a file that stays too short means a full disk, which GDAL does not report."""
     bands, height, width = samples.shape
-    with MemoryFile() as memory:
-        with rasterio.open(
-            memory.name,
-            "w",
-            driver="GTiff",
-            count=bands,
-            height=height,
-            width=width,
-            dtype=samples.dtype.name,
-            interleave="band",
-            blockysize=min(height, 256),
-            bigtiff="IF_SAFER",
-        ) as dataset:
+    profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": samples.dtype.name}
+    try:
+        with rasterio.open(path, "w", **profile, interleave="band", bigtiff="IF_SAFER") as dataset:
             dataset.write(samples)
             dataset.update_tags(**{_CLIPPED_TAG: clipped})
-        encoded = memory.read()
-    if len(encoded) <= samples.nbytes:
-        raise DataError("a part could not be encoded", "this is a bug; please report it with the command line")
-    return encoded
+    except RasterioError as error:
+        raise OSError(errno.ENOSPC, str(error)) from error
+    if path.stat().st_size <= samples.nbytes:
+        raise OSError(errno.ENOSPC, "short file")

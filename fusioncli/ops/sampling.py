@@ -105,7 +105,7 @@ class CentredSampling:
         return apply_taps(ms, _upsampling_taps(self.kernel, self.ratio), sizes, "symmetric")
 
     def blur(self, x: Tensor, gains: Sequence[float]) -> Tensor:
-        """Gaussian of exact gain at Nyquist."""
+        """Gaussian of exact gain at Nyquist (0.005 more where its σ is below 0.7 px)."""
         return toolbox.per_gain(x, gains, lambda bands, gain: self._gaussian(bands, gain, 1))
 
     def degrade(self, x: Tensor, gains: Sequence[float]) -> Tensor:

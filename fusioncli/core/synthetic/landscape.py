@@ -61,10 +61,10 @@ def landscape(seed: int, shape: tuple[int, int], gsd_m: float = 0.25, sun: Sun |
         gsd_m: pixel size; 0.25 m shows cars as cars.
         sun: where it stands; a late morning if None.
     """
-    rng = np.random.default_rng(seed)
+    layout_rng, paint_rng = np.random.default_rng(seed).spawn(2)
     reach_m = 0.75 * gsd_m * float(np.hypot(*shape))
-    canvas = Canvas(shape, gsd_m, Frame(rng, bend_m=0.045 * reach_m, reach_m=0.5 * reach_m), rng)
-    layout = plan(rng, reach_m)
+    canvas = Canvas(shape, gsd_m, Frame(layout_rng, bend_m=0.045 * reach_m, reach_m=0.5 * reach_m), paint_rng)
+    layout = plan(layout_rng, reach_m)
     fields.lawn(canvas, canvas.everywhere, np.ones(shape, np.float32), dryness=0.35)
     wet = _river(canvas, layout)
     open_land = [parcel for parcel in layout.parcels if parcel.use in ("field", "meadow")]
@@ -90,7 +90,9 @@ def _river(canvas: Canvas, layout: Plan) -> Array:
     phase = 2 * np.pi * along / length + rng.uniform(0, 2 * np.pi)
     roads = [cut.at_m for cut in layout.cuts if cut.along_u == along_u and cut.kind in ("road", "street")]
     options = rng.uniform(-0.8, 0.8, 12) * extent
-    middle = max(options, key=lambda at: min((abs(at - road) for road in roads), default=0.0)) + swing * np.sin(phase)
+    middle = max(
+        options, key=lambda at: min((abs(at - road) for road in roads), default=0.0)
+    ) + swing * np.sin(phase)
     steepness = swing * 2 * np.pi / length * np.cos(phase)
     distance = (np.abs(across - middle) / np.sqrt(1 + steepness**2)).astype(np.float32)
     half_width = rng.uniform(7, 12)

@@ -109,7 +109,9 @@ def _divide(
     across_u = length_u > length_v
     low, high = parcel.u_m if across_u else parcel.v_m
     at = low + (high - low) * rng.uniform(0.38, 0.62)
-    kind = ("road", "street", "street", "track")[depth] if depth < 4 else rng.choice(["track", "hedge", "hedge"])
+    kind = (
+        ("road", "street", "street", "track")[depth] if depth < 4 else rng.choice(["track", "hedge", "hedge"])
+    )
     start, stop = parcel.v_m if across_u else parcel.u_m
     cuts.append(Cut(str(kind), not across_u, at, (start - JOIN_M, stop + JOIN_M)))
     gap = MARGIN_M[str(kind)]

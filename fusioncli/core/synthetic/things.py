@@ -104,7 +104,9 @@ def house(canvas: Canvas, u_m: float, v_m: float, size_m: tuple[float, float], a
         wing, wing_rise = _roof(canvas, turned, (0.75 * width + 3, 0.42 * length), slope, hipped)
         coverage, rise = np.maximum(coverage, wing), np.maximum(rise, wing_rise)
     roof = _pick(canvas, _ROOFS)
-    weathering = rng.normal(1.0, 0.12) * (1 + 0.06 * canvas.broad[window.area] + 0.04 * canvas.clump[window.area])
+    weathering = rng.normal(1.0, 0.12) * (
+        1 + 0.06 * canvas.broad[window.area] + 0.04 * canvas.clump[window.area]
+    )
     canvas.paint(window.area, coverage, _scaled(roof, weathering), grain=0.05)
     ridge = canvas.inside(0.18 - np.abs(window.across_m)) * canvas.box(window, length - 0.4, width)
     canvas.paint(window.area, 0.5 * ridge, _scaled(roof, 1.2), grain=0.0)
@@ -199,7 +201,9 @@ def _block(
     canvas.raise_to(window.area, coverage, top_m)
 
 
-def _patch(canvas: Canvas, window: Window, place_m: tuple[float, float], size_m: tuple[float, ...]) -> np.ndarray:
+def _patch(
+    canvas: Canvas, window: Window, place_m: tuple[float, float], size_m: tuple[float, ...]
+) -> np.ndarray:
     """Coverage of a rectangle at an offset from the centre of a window."""
     moved = Window(window.area, window.along_m - place_m[0], window.across_m - place_m[1])
     return canvas.box(moved, size_m[0], size_m[1])

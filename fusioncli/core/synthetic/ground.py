@@ -11,6 +11,7 @@ from fusioncli.core.synthetic.textures import furrows, stripes
 
 Area = tuple[slice, slice]
 
+
 class _Cover(NamedTuple):
     """How a kind of field looks: green and dry shares, its plant and soil, spacing and depth of the rows."""
 
@@ -98,7 +99,8 @@ def river(canvas: Canvas, distance_m: Array, half_width_m: float) -> None:
     canvas.paint(canvas.everywhere, 0.7 * shore, {"loam": 0.6, "grass": 0.2}, grain=0.15)
     water = canvas.inside(half_width_m + 0.5 * ragged - distance_m)
     shallow = np.clip((distance_m - 0.55 * half_width_m) / half_width_m, 0, 0.35)
-    canvas.paint(canvas.everywhere, water, {"river": 1.0, "loam": 0.12 * shallow}, grain=0.05)
+    depth = 1 + 0.06 * canvas.broad
+    canvas.paint(canvas.everywhere, water, {"river": depth, "loam": 0.15 * shallow}, grain=0.06)
 
 
 def verge(canvas: Canvas, distance_m: Array, width_m: float) -> None:
