@@ -21,7 +21,8 @@ class CorrectOptions:
     """What to do about a shift."""
 
     correct: Annotated[
-        bool, Option("--correct", help="Write the MS to -o with the shift taken out, on a grid that fits PAN.")
+        bool,
+        Option("--correct", help="Write the MS to -o with the shift taken out, on a grid that fits PAN."),
     ] = False
 
 
@@ -69,7 +70,8 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
                 parsing.pairs(output.co, "--co"),
             )
             moved, _ = open_registered(pair_request(pair), coregister=True)
-            write_aligned_ms(moved, request)
+            with render.progress_bar(common) as progress:
+                write_aligned_ms(moved, request, progress)
             facts["output"] = str(output.output)
     last = facts.get("output")
     table = render.table([(name, _words(value)) for name, value in facts.items()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,7 +10,6 @@ import typer
 from fusioncli.cli import render
 from fusioncli.cli.groups import takes_groups
 from fusioncli.cli.options import CommonOptions
-from dataclasses import dataclass
 
 if TYPE_CHECKING:
     from fusioncli.io.raster import Raster

@@ -16,7 +16,9 @@ from fusioncli.cli.info import info
 from fusioncli.cli.pansharpen import pansharpen
 from fusioncli.errors import FusionError, UsageError
 
-_EPILOG = """Exit codes: 0 done · 1 a bug · 2 usage · 3 bad data · 4 partial, rerun resumes · 5 quality gate · 130 interrupted."""
+_EPILOG = (
+    "Exit codes: 0 done · 1 a bug · 2 usage · 3 bad data · 4 partial, rerun resumes · 5 quality gate · 130 interrupted."
+)
 
 app = typer.Typer(
     name="fusion",
@@ -58,9 +60,10 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if not hasattr(error, "format_message") or "--debug" in arguments:
+        complaint = getattr(error, "format_message", None)  # only errors of the option parser have one
+        if complaint is None or "--debug" in arguments:
             return _bug(error, "--debug" in arguments)
-        _complain(UsageError(error.format_message().rstrip("."), _usage_hint(arguments)))
+        _complain(UsageError(complaint().rstrip("."), _usage_hint(arguments)))
         return UsageError.exit_code
 
 

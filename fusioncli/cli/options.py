@@ -29,19 +29,33 @@ class PairOptions:
 
     ms: Annotated[
         list[str],
-        Option("--ms", metavar="FILE", rich_help_panel=_INPUT, help="Multispectral raster; repeat to stack band files."),
+        Option(
+            "--ms",
+            metavar="FILE",
+            rich_help_panel=_INPUT,
+            help="Multispectral raster; repeat to stack band files.",
+        ),
     ]
     pan: Annotated[str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")]
     src_nodata: Annotated[
         str | None,
-        Option(metavar="NUMBER", rich_help_panel=_INPUT, help="Value of missing pixels, instead of what files declare."),
+        Option(
+            metavar="NUMBER",
+            rich_help_panel=_INPUT,
+            help="Value of missing pixels, instead of what files declare.",
+        ),
     ] = None
     bounds: Annotated[
         str | None,
         Option(metavar="X0,Y0,X1,Y1", rich_help_panel=_INPUT, help="Area of interest, in the CRS of PAN."),
     ] = None
     ignore_georef: Annotated[
-        bool, Option("--ignore-georef", rich_help_panel=_INPUT, help="Align both rasters by their first pixel's corner.")
+        bool,
+        Option(
+            "--ignore-georef",
+            rich_help_panel=_INPUT,
+            help="Align both rasters by their first pixel's corner.",
+        ),
     ] = False
 
 
@@ -60,17 +74,27 @@ class MethodOptions:
     ] = AUTO
     sensor: Annotated[
         str | None,
-        Option(metavar="NAME", rich_help_panel=_METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
+        Option(
+            metavar="NAME",
+            rich_help_panel=_METHOD,
+            help="Sensor preset (MTF, PAN weights); guessed if not given.",
+        ),
     ] = None
     upsampler: Annotated[
         str,
-        Option(metavar="NAME", rich_help_panel=_METHOD, help="cubic, lanczos, or interp23tap (reference toolbox)."),
+        Option(
+            metavar="NAME",
+            rich_help_panel=_METHOD,
+            help="cubic, lanczos, or interp23tap (reference toolbox).",
+        ),
     ] = "cubic"
     pan_weights: Annotated[
-        str | None, Option(metavar="W,W,…", rich_help_panel=_METHOD, help="Share of each band in PAN, for brovey.")
+        str | None,
+        Option(metavar="W,W,…", rich_help_panel=_METHOD, help="Share of each band in PAN, for brovey."),
     ] = None
     coregister: Annotated[
-        bool, Option("--coregister", rich_help_panel=_METHOD, help="Measure the MS-PAN shift and take it out.")
+        bool,
+        Option("--coregister", rich_help_panel=_METHOD, help="Measure the MS-PAN shift and take it out."),
     ] = False
 
 
@@ -79,21 +103,30 @@ class OutputOptions:
     """Where the result goes."""
 
     output: Annotated[
-        Path | None, Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Result, a GeoTIFF.")
+        Path | None,
+        Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Result, a GeoTIFF."),
     ] = None
     overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace an existing file.")] = False
     dtype: Annotated[
         str | None,
-        Option("-t", "--dtype", metavar="TYPE", rich_help_panel=_OUTPUT, help="Sample type; that of the MS by default."),
+        Option(
+            "-t",
+            "--dtype",
+            metavar="TYPE",
+            rich_help_panel=_OUTPUT,
+            help="Sample type; that of the MS by default.",
+        ),
     ] = None
     nodata: Annotated[
-        str | None, Option(metavar="NUMBER", rich_help_panel=_OUTPUT, help="Value of missing pixels in the result.")
+        str | None,
+        Option(metavar="NUMBER", rich_help_panel=_OUTPUT, help="Value of missing pixels in the result."),
     ] = None
     bit_depth: Annotated[
         int | None, Option(metavar="N", min=1, max=32, rich_help_panel=_OUTPUT, help="Clip to 0 … 2^N - 1.")
     ] = None
     cog: Annotated[
-        bool, Option("--cog/--no-cog", rich_help_panel=_OUTPUT, help="Cloud-Optimized GeoTIFF, or a plain tiled one.")
+        bool,
+        Option("--cog/--no-cog", rich_help_panel=_OUTPUT, help="Cloud-Optimized GeoTIFF, or a plain tiled one."),
     ] = True
     co: Annotated[
         list[str],
@@ -112,10 +145,16 @@ class RunOptions:
     device: Annotated[str, Option(metavar="NAME", rich_help_panel=_RUN, help="auto, cpu, cuda or cuda:N.")] = "auto"
     part_size: Annotated[
         int | None,
-        Option(metavar="PX", min=1, rich_help_panel=_RUN, help="Side of a part; the result does not depend on it."),
+        Option(
+            metavar="PX",
+            min=1,
+            rich_help_panel=_RUN,
+            help="Side of a part; the result does not depend on it.",
+        ),
     ] = None
     resume: Annotated[
-        bool, Option("--resume/--no-resume", rich_help_panel=_RUN, help="Reuse finished parts of an interrupted run.")
+        bool,
+        Option("--resume/--no-resume", rich_help_panel=_RUN, help="Reuse finished parts of an interrupted run."),
     ] = True
     dry_run: Annotated[bool, Option("--dry-run", rich_help_panel=_RUN, help="Print the plan, write nothing.")] = False
 
@@ -126,11 +165,23 @@ class CommonOptions:
 
     config: Annotated[
         list[str],
-        Option("--config", metavar="KEY=VALUE", rich_help_panel=_COMMON, help="GDAL configuration option; repeatable."),
+        Option(
+            "--config",
+            metavar="KEY=VALUE",
+            rich_help_panel=_COMMON,
+            help="GDAL configuration option; repeatable.",
+        ),
     ] = field(default_factory=list)
     json: Annotated[bool, Option("--json", rich_help_panel=_COMMON, help="Result as JSON on stdout.")] = False
     verbose: Annotated[
-        int, Option("-v", "--verbose", count=True, rich_help_panel=_COMMON, help="Say more; twice for GDAL's messages.")
+        int,
+        Option(
+            "-v",
+            "--verbose",
+            count=True,
+            rich_help_panel=_COMMON,
+            help="Say more; twice for GDAL's messages.",
+        ),
     ] = 0
     quiet: Annotated[int, Option("-q", "--quiet", count=True, rich_help_panel=_COMMON, help="No notes, no bar.")] = 0
     debug: Annotated[bool, Option("--debug", rich_help_panel=_COMMON, help="Traceback on errors.")] = False

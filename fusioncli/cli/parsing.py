@@ -33,7 +33,9 @@ def numbers(text: str | None, option: str, count: int | None = None) -> tuple[fl
     try:
         values = tuple(float(part) for part in text.replace(",", " ").split())
     except ValueError as error:
-        raise UsageError(f"{option} takes numbers, got '{text}'", f"for example {option} 0.25,0.25,0.25,0.25") from error
+        raise UsageError(
+            f"{option} takes numbers, got '{text}'", f"for example {option} 0.25,0.25,0.25,0.25"
+        ) from error
     if not values or (count is not None and len(values) != count):
         raise UsageError(f"{option} takes {count or 'some'} numbers, got {len(values)}", "separate them with commas")
     return values

@@ -20,13 +20,14 @@ def fill_gaps(samples: np.ndarray, valid: np.ndarray) -> np.ndarray:
         A filled copy; a band without any valid pixel is all zeros.
     """
     filled = np.where(valid, samples, np.float32(0))
-    nearest: np.ndarray | None = None
+    nearest = None
     for i, band_valid in enumerate(valid):
         if band_valid.all() or not band_valid.any():
             continue
         if nearest is None or not np.array_equal(band_valid, valid[i - 1]):
-            nearest = ndimage.distance_transform_edt(~band_valid, return_distances=False, return_indices=True)
-        assert nearest is not None
+            nearest = np.asarray(
+                ndimage.distance_transform_edt(~band_valid, return_distances=False, return_indices=True)
+            )
         filled[i] = filled[i][nearest[0], nearest[1]]
     return filled
 

@@ -124,7 +124,9 @@ class Alignment:
                 "the area of interest holds no pixel that MS and PAN share",
                 "give --bounds as x0 y0 x1 y1 in the CRS of PAN; `fusion info` prints the extents",
             )
-        skipped = [(start - at) // self.ratio for start, at in zip((output.row0, output.col0), self.origin, strict=True)]
+        skipped = [
+            (start - at) // self.ratio for start, at in zip((output.row0, output.col0), self.origin, strict=True)
+        ]
         return replace(
             self,
             output=output,
@@ -198,7 +200,9 @@ def _same_axes(
             text = f"{ratios[0]:.4g} x {ratios[1]:.4g}" if abs(ratios[0] - ratios[1]) > 1e-4 else f"{ratios[0]:.4g}"
             reason = f"the ratio is {text}, not an integer"
         else:
-            reason = f"MS starts {offset_px[0]:+.3f} rows and {offset_px[1]:+.3f} columns from PAN, not on a pixel corner"
+            reason = (
+                f"MS starts {offset_px[0]:+.3f} rows and {offset_px[1]:+.3f} columns from PAN, not on a pixel corner"
+            )
         ends = (offset_px[0] + ratios[0] * ms_shape[0], offset_px[1] + ratios[1] * ms_shape[1])
         return _resampled(Verdict.SNAP, reason, ratios, offset_px, _supported(output, ratios, ends))
     start = round(offset_px[0]), round(offset_px[1])
@@ -263,7 +267,10 @@ def _overlap(corners: list[tuple[float, float]], ms: Grid, pan: Grid) -> Rect:
     """PAN pixels that lie wholly inside the bounding box of the MS, at a tolerance of 0.01 px."""
     cols, rows = [c for c, _ in corners], [r for _, r in corners]
     box = Rect(
-        math.ceil(min(rows) - 0.05), math.ceil(min(cols) - 0.05), math.floor(max(rows) + 0.05), math.floor(max(cols) + 0.05)
+        math.ceil(min(rows) - 0.05),
+        math.ceil(min(cols) - 0.05),
+        math.floor(max(rows) + 0.05),
+        math.floor(max(cols) + 0.05),
     )
     output = box.intersect(Rect(0, 0, pan.height, pan.width))
     if output.empty:

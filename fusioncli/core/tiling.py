@@ -74,7 +74,10 @@ class Rect:
     def intersect(self, other: Rect) -> Rect:
         """The common part, possibly empty."""
         return Rect(
-            max(self.row0, other.row0), max(self.col0, other.col0), min(self.row1, other.row1), min(self.col1, other.col1)
+            max(self.row0, other.row0),
+            max(self.col0, other.col0),
+            min(self.row1, other.row1),
+            min(self.col1, other.col1),
         )
 
     def grow(self, px: int) -> Rect:

@@ -42,7 +42,8 @@ class OutputValues:
         if bit_depth is not None:
             if kind.kind in "ui" and 2.0**bit_depth - 1 > high:
                 raise UsageError(
-                    f"{bit_depth} bit do not fit {dtype} (at most {high:g})", "lower --bit-depth or widen --dtype"
+                    f"{bit_depth} bit do not fit {dtype} (at most {high:g})",
+                    "lower --bit-depth or widen --dtype",
                 )
             low, high = 0.0, 2.0**bit_depth - 1
         return OutputValues(dtype, nodata, low, high)

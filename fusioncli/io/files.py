@@ -56,6 +56,6 @@ def check_writable(path: Path, overwrite: bool, need_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < need_bytes:
         raise DataError(
-            f"the disk of {folder} is full: the job needs about {need_bytes / 1e6:.0f} MB, {free / 1e6:.0f} MB are free",
+            f"the disk of {folder} is full: about {need_bytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB free",
             "free some space or write elsewhere with -o",
         )

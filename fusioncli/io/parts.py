@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from rasterio.errors import RasterioError
 
 from fusioncli.core.tiling import Rect
 from fusioncli.io.files import write_failure
-
 
 _CLIPPED_TAG = "FUSION_CLIPPED"
 
@@ -85,10 +85,8 @@ class PartStore:
     def clear(self) -> None:
         """Remove the parts and the folder above them if nothing else is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        try:
+        with suppress(OSError):  # parts of another job are in it, or it was never made
             self.folder.parent.rmdir()
-        except OSError:
-            pass  # parts of another job, or never made
 
     def _blank(self, part: Rect) -> Path:
         return self.path(part).with_suffix(".empty")
@@ -121,7 +119,13 @@ def remove_stale(folder: Path, keep: str) -> None:
 def _write_tiff(path: Path, samples: np.ndarray, clipped: int) -> None:
     """Write an uncompressed GeoTIFF; a file that stays too short means a full disk, which GDAL does not report."""
     bands, height, width = samples.shape
-    profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": samples.dtype.name}
+    profile = {
+        "driver": "GTiff",
+        "count": bands,
+        "height": height,
+        "width": width,
+        "dtype": samples.dtype.name,
+    }
     try:
         with rasterio.open(path, "w", **profile, interleave="band", bigtiff="IF_SAFER") as dataset:
             dataset.write(samples)

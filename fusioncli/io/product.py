@@ -1,4 +1,4 @@
-"""The finished product: parts joined by a VRT, then one Cloud-Optimized (or plain tiled) GeoTIFF under its final name."""
+"""The finished product: parts joined by a VRT, then one GeoTIFF (Cloud-Optimized or plain) under its final name."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
+from rasterio.windows import Window
 
 from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import Rect
@@ -107,7 +108,7 @@ def _check_complete(product: Product, path: Path) -> None:
     """The last block can be read: a full disk may leave a file that opens."""
     with rasterio.open(path) as dataset:
         row, col = dataset.height - 1, dataset.width - 1
-        window = rasterio.windows.Window(col, row, 1, 1)  # pyright: ignore[reportCallIssue] - attrs class
+        window = Window(col, row, 1, 1)  # pyright: ignore[reportCallIssue] - attrs class
         if dataset.count != len(product.bands) or dataset.read(window=window).size == 0:
             raise DataError(f"{path} is incomplete", "is the disk full?")
 
@@ -150,5 +151,5 @@ def _source(parent: Xml.Element, name: str, band: int, part: Rect) -> None:
     Xml.SubElement(source, "SourceFilename", relativeToVRT="1").text = name
     Xml.SubElement(source, "SourceBand").text = str(band)
     size = {"xSize": str(part.width), "ySize": str(part.height)}
-    Xml.SubElement(source, "SrcRect", xOff="0", yOff="0", **size)
-    Xml.SubElement(source, "DstRect", xOff=str(part.col0), yOff=str(part.row0), **size)
+    Xml.SubElement(source, "SrcRect", {"xOff": "0", "yOff": "0"} | size)
+    Xml.SubElement(source, "DstRect", {"xOff": str(part.col0), "yOff": str(part.row0)} | size)

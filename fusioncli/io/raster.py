@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -11,14 +12,15 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from fusioncli.core.grid import Grid
 from fusioncli.errors import DataError
 
 _RAW_TIFF = "GTIFF_RAW:"  # GDAL's prefix for the stored samples, without conversion to RGBA
-_GEOGRAPHIC_LIMITS = (-370.0, -90.5, 370.0, 90.5)
+
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # said in our own words, once
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,7 @@ def describe(path: str, nodata: float | None = None) -> Raster:
         nodata: value to take as missing instead of the declared one.
 
     Raises:
-        DataError: not a raster, no bands, zero size, complex samples, palette colours, or a geographic CRS with
-            impossible coordinates.
+        DataError: not a raster, no bands, zero size, complex samples, or palette colours.
     """
     with open_raster(path) as dataset:
         source = path
@@ -117,7 +118,7 @@ def describe(path: str, nodata: float | None = None) -> Raster:
             source = _RAW_TIFF + path
     with open_raster(source) as dataset:
         _check_samples(path, dataset)
-        grid = _grid(path, dataset)
+        grid = Grid(dataset.height, dataset.width, Affine(*dataset.transform[:6]), _crs_name(dataset.crs))
         declared = dataset.nodatavals[0]
         bit_depth = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
         gaps = any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums)
@@ -151,21 +152,6 @@ def _check_samples(path: str, dataset: DatasetReader) -> None:
             f"{path} is a palette image: its numbers are colour indices",
             "expand it first with `gdal_translate -expand rgb`, or better use the original measurements",
         )
-
-
-def _grid(path: str, dataset: DatasetReader) -> Grid:
-    transform = dataset.transform
-    crs = dataset.crs
-    grid = Grid(dataset.height, dataset.width, Affine(*transform[:6]), _crs_name(crs))
-    if crs and crs.is_geographic and grid.georeferenced:
-        x0, y0, x1, y1 = grid.bounds
-        low_x, low_y, high_x, high_y = _GEOGRAPHIC_LIMITS
-        if x0 < low_x or y0 < low_y or x1 > high_x or y1 > high_y:
-            raise DataError(
-                f"{path}: {grid.crs} cannot hold longitudes {x0:.6g} … {x1:.6g} and latitudes {y0:.6g} … {y1:.6g}",
-                "correct the georeferencing (gdal_edit.py -a_srs), or pass --ignore-georef to align by pixel corner",
-            )
-    return grid
 
 
 def _crs_name(crs: CRS | None) -> str | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.warp import transform as transform_points
 
 from fusioncli.core import gaps
@@ -19,9 +17,8 @@ from fusioncli.errors import DataError
 from fusioncli.io.layer import Layer, Target
 from fusioncli.io.raster import Raster, describe
 
-warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # said in our own words, once
-
 _ANY_CRS = CRS.from_epsg(3857)  # stands for "the same unknown CRS on both sides"; nothing is projected
+_LONGITUDES, _LATITUDES = (-370.0, 370.0), (-90.5, 90.5)
 
 
 @dataclass(frozen=True)
@@ -96,16 +93,25 @@ class ScenePair:
         """CRS of the fused product."""
         return self.pan.files[0].crs
 
+    @property
+    def ms_grid(self) -> Grid:
+        """Grid of the MS as models see it: whole MS pixels of the scene, anchored at a PAN pixel corner."""
+        return _ms_grid(self.pan.files[0].grid, self.alignment)
+
+    def ms_window(self, rect: Rect) -> Rect:
+        """A rectangle of `ms_grid` in the coordinates of the MS layer."""
+        row, col = self.alignment.ms_origin if self.ms.target is None else (0, 0)
+        return Rect(rect.row0 + row, rect.col0 + col, rect.row1 + row, rect.col1 + col)
+
     def read(self, window: Rect) -> Samples:
         """Read a window whose edges are multiples of the ratio; it may reach beyond the scene, which is mirrored."""
         ratio = self.alignment.ratio
-        row, col = self.alignment.ms_origin if self.ms.target is None else (0, 0)
-        ms_window = Rect(
-            window.row0 // ratio + row, window.col0 // ratio + col, window.row1 // ratio + row, window.col1 // ratio + col
-        )
         top, left = self.alignment.origin
-        ms, ms_valid = self.ms.read(ms_window)
-        pan, pan_valid = self.pan.read(Rect(window.row0 + top, window.col0 + left, window.row1 + top, window.col1 + left))
+        cells = Rect(window.row0 // ratio, window.col0 // ratio, window.row1 // ratio, window.col1 // ratio)
+        ms, ms_valid = self.ms.read(self.ms_window(cells))
+        pan, pan_valid = self.pan.read(
+            Rect(window.row0 + top, window.col0 + left, window.row1 + top, window.col1 + left)
+        )
         if ms_valid is None and pan_valid is None:
             return Samples(ms, pan, None)
         valid = np.ones((1, 1, 1), bool) if pan_valid is None else pan_valid
@@ -129,6 +135,8 @@ def open_pair(request: PairRequest) -> ScenePair:
     if request.ignore_georef:
         ms_files = tuple(_without_georeferencing(file) for file in ms_files)
         pan_file = _without_georeferencing(pan_file)
+    for file in (*ms_files, pan_file):
+        _check_position(file)
     notes = list(_crs_notes(ms_files[0], pan_file))
     ms_grid, note = in_frame_of(pan_file.grid, ms_files[0].grid)
     notes += [note] if note else []
@@ -141,13 +149,14 @@ def open_pair(request: PairRequest) -> ScenePair:
         alignment = alignment.within(_area(pan_file.grid, request.bounds))
     target = None
     if alignment.verdict is not Verdict.PASTE:
-        scene = alignment.scene
-        origin = Rect(alignment.origin[0], alignment.origin[1], pan_file.grid.height, pan_file.grid.width)
-        grid = pan_file.grid.window(origin).coarser(
-            alignment.ratio, scene.height // alignment.ratio, scene.width // alignment.ratio
-        )
-        target = Target(grid, pan_crs or _ANY_CRS, ms_crs or _ANY_CRS)
+        target = Target(_ms_grid(pan_file.grid, alignment), pan_crs or _ANY_CRS, ms_crs or _ANY_CRS)
     return ScenePair(Layer(ms_files, target), Layer((pan_file,)), alignment, tuple(notes))
+
+
+def _ms_grid(pan: Grid, alignment: Alignment) -> Grid:
+    scene, ratio = alignment.scene, alignment.ratio
+    corner = Rect(*alignment.origin, *alignment.origin)
+    return pan.window(corner).coarser(ratio, scene.height // ratio, scene.width // ratio)
 
 
 def _stack(files: list[Raster]) -> tuple[Raster, ...]:
@@ -166,22 +175,31 @@ def _stack(files: list[Raster]) -> tuple[Raster, ...]:
 
 def _check_roles(ms: Sequence[Raster], pan: Raster) -> None:
     bands = sum(len(file.bands) for file in ms)
-    for file in (*ms, pan):
-        if file.sensor_model:
-            _refuse_sensor_model(file)
     if len(pan.bands) != 1:
         hint = "are --ms and --pan swapped?" if bands == 1 else "extract one band: gdal_translate -b 1"
         raise DataError(f"PAN must have one band, {pan.path} has {len(pan.bands)}", hint)
 
 
-def _refuse_sensor_model(file: Raster) -> None:
-    what = "an RPC sensor model" if file.sensor_model == "rpc" else "ground control points"
-    how = "-rpc -to RPC_HEIGHT=<metres> (or -to RPC_DEM=<dem.tif>)" if file.sensor_model == "rpc" else "-tps"
-    raise DataError(
-        f"{file.path} is positioned by {what} only, not by a grid",
-        f"orthorectify MS and PAN alike first: gdalwarp {how} -t_srs EPSG:<utm zone> -r cubic {file.path} ortho.tif; "
-        "or --ignore-georef if both share one corner",
-    )
+def _check_position(file: Raster) -> None:
+    """Refuse a file that no grid positions, or one with impossible longitudes and latitudes."""
+    if file.sensor_model:
+        rpc = file.sensor_model == "rpc"
+        how = "-rpc -to RPC_HEIGHT=<metres> (or -to RPC_DEM=<dem.tif>)" if rpc else "-tps"
+        raise DataError(
+            f"{file.path} is positioned by {'an RPC sensor model' if rpc else 'ground control points'} only, "
+            "not by a grid",
+            f"orthorectify MS and PAN alike first: gdalwarp {how} -t_srs EPSG:<utm zone> -r cubic {file.path} "
+            "ortho.tif; or --ignore-georef if both share one corner",
+        )
+    if file.crs is None or not file.crs.is_geographic:
+        return
+    x0, y0, x1, y1 = file.grid.bounds
+    if x0 < _LONGITUDES[0] or x1 > _LONGITUDES[1] or y0 < _LATITUDES[0] or y1 > _LATITUDES[1]:
+        raise DataError(
+            f"{file.path}: {file.grid.crs} cannot hold longitudes {x0:.6g} … {x1:.6g} and "
+            f"latitudes {y0:.6g} … {y1:.6g}",
+            "correct the georeferencing (gdal_edit.py -a_srs), or pass --ignore-georef to align by pixel corner",
+        )
 
 
 def _without_georeferencing(file: Raster) -> Raster:

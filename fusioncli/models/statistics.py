@@ -56,7 +56,7 @@ class Moments:
         total = torch.zeros(channels, 1, dtype=torch.float64, device=pixels.device)
         scatter = torch.zeros(channels, channels, dtype=torch.float64, device=pixels.device)
         for chunk in pixels.split(_CHUNK, 1):
-            x = chunk.double().sub_(near)
+            x = chunk - near
             total += x.sum(1, keepdim=True)
             scatter.addmm_(x, x.T)
         scatter.addmm_(total, total.T, alpha=-1.0 / count)

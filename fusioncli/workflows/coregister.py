@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
-from skimage.registration import phase_cross_correlation
 
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
@@ -115,7 +115,10 @@ def _window_shift(pair: ScenePair, window: Rect) -> tuple[float, float] | None:
         return None
     taper = np.hanning(pan.shape[0])[:, None] * np.hanning(pan.shape[1])[None, :]
     reference, moving = ((x - x.mean()) * taper for x in (pan, intensity))
-    shift, _, _ = phase_cross_correlation(reference, moving, upsample_factor=_SUBPIXEL, normalization=None)
+    from skimage.registration import phase_cross_correlation  # half a second to import, rarely needed
+
+    plain: Any = None  # plain correlation: whitening would weigh noise and aliasing as much as content
+    shift, _, _ = phase_cross_correlation(reference, moving, upsample_factor=_SUBPIXEL, normalization=plain)
     if np.abs(shift).max() > min(pan.shape) / 4:
         return None
     return float(shift[0] * alignment.ratio), float(shift[1] * alignment.ratio)

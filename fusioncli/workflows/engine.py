@@ -6,13 +6,9 @@ the same, byte for byte, for any part size, number of threads, and any interrupt
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,13 +18,8 @@ from fusioncli.core.values import OutputValues, quantise
 from fusioncli.io.parts import PartStore
 from fusioncli.io.scene import Samples, ScenePair
 from fusioncli.models.contract import FusionModel, SceneMethod, Window
-from fusioncli.models.statistics import Statistics, merge
-
-Progress = Callable[[str, int, int], None]
-"""Called with a stage name, steps done and steps in all."""
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
+from fusioncli.models.statistics import merge
+from fusioncli.workflows.workers import Progress, in_order
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,9 @@ class Engine:
         """
         output = self.pair.alignment.output_in_scene
         tiles = list(self.tiling.tiles(output))
-        found = self._each("observing", tiles, lambda tile: method.observe(self._window(tile, output)))
+        found = in_order(
+            "observing", tiles, lambda tile: method.observe(self._window(tile, output)), self.threads, self.progress
+        )
         return method.fit(reduce(merge, found))
 
     def fuse(self, model: FusionModel, parts: Iterable[Rect], store: PartStore, values: OutputValues) -> None:
@@ -75,16 +68,18 @@ class Engine:
         def work(part: Rect) -> None:
             store.write(part, *self.fuse_part(model, part, values))
 
-        for _ in self._each("fusing", [part for part in parts if not store.holds(part)], work):
+        missing = [part for part in parts if not store.holds(part)]
+        for _ in in_order("fusing", missing, work, self.threads, self.progress):
             pass
 
     def fuse_part(self, model: FusionModel, part: Rect, values: OutputValues) -> tuple[np.ndarray | None, int]:
         """Fuse one part: its samples (None when no pixel holds data) and how many were clipped."""
         output = self.pair.alignment.output_in_scene
-        area = Rect(
-            part.row0 + output.row0, part.col0 + output.col0, part.row1 + output.row0, part.col1 + output.col0
+        area = Rect(part.row0 + output.row0, part.col0 + output.col0, part.row1 + output.row0, part.col1 + output.col0)
+        fused = np.zeros(
+            (self.pair.bands, area.height, area.width),
+            np.float32 if self.dtype != torch.float64 else np.float64,
         )
-        fused = np.zeros((self.pair.bands, area.height, area.width), np.float32 if self.dtype != torch.float64 else np.float64)
         valid: np.ndarray | None = None
         for tile in self.tiling.tiles(area):
             samples = self.pair.read(tile.read)
@@ -106,7 +101,7 @@ class Engine:
 
     def _window(self, tile: Tile, output: Rect) -> Window:
         samples = self.pair.read(tile.read)
-        valid = None if samples.valid is None else samples.valid.all(0, keepdims=True)
+        valid: np.ndarray | None = None if samples.valid is None else samples.valid.all(0, keepdims=True)
         if tile.keep.intersect(output) != tile.keep:
             inside = np.zeros((1, tile.read.height, tile.read.width), bool)
             inside[:, *tile.keep.intersect(output).slices(tile.read)] = True
@@ -119,21 +114,6 @@ class Engine:
         arrays = samples.ms, samples.pan
         ms, pan = (torch.from_numpy(np.ascontiguousarray(a))[None].to(self.device, self.dtype) for a in arrays)
         return ms, pan
-
-    def _each(self, stage: str, items: list[_Item], work: Callable[[_Item], _Result]) -> Iterator[_Result]:
-        """Work through items on all threads: results in order, few in flight, the first error raised."""
-        torch.set_num_threads(1)  # one window, one thread: the same bits however many workers there are
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="fusion")
-        pending: deque[Future[_Result]] = deque()
-        upcoming = iter(items)
-        try:
-            for done in range(len(items)):
-                self.progress(stage, done, len(items))
-                pending.extend(pool.submit(work, item) for item in islice(upcoming, self.threads + 1 - len(pending)))
-                yield pending.popleft().result()
-            self.progress(stage, len(items), len(items))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _add(fused: np.ndarray, tile_dn: np.ndarray, tile: Tile, area: Rect) -> None:

@@ -9,8 +9,9 @@ from fusioncli.errors import DataError
 from fusioncli.io.parts import remove_stale
 from fusioncli.io.product import assemble
 from fusioncli.models.contract import FusionModel
-from fusioncli.workflows.engine import Engine, Progress
+from fusioncli.workflows.engine import Engine
 from fusioncli.workflows.plan import FusePlan
+from fusioncli.workflows.workers import Progress
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,8 @@ def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) ->
     weights = method.pan_weights or sensor.pan_weights
     if len(weights) != pair.bands:
         raise UsageError(
-            f"{len(weights)} PAN weights for {pair.bands} MS bands", "give one number per band: --pan-weights 0.2,0.3,…"
+            f"{len(weights)} PAN weights for {pair.bands} MS bands",
+            "give one number per band: --pan-weights 0.2,0.3,…",
         )
     ratio = pair.alignment.ratio
     sampling = sampling_for(method.upsampler, ratio, sum(pair.alignment.gsd_ratio) / 2)

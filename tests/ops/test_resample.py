@@ -12,9 +12,7 @@ RNG = np.random.default_rng(5)
 IMAGE = torch.from_numpy(RNG.random((2, 3, 37, 29)))
 
 
-@pytest.mark.parametrize(
-    ("border", "mode"), [("symmetric", "symmetric"), ("replicate", "edge"), ("circular", "wrap")]
-)
+@pytest.mark.parametrize(("border", "mode"), [("symmetric", "symmetric"), ("replicate", "edge"), ("circular", "wrap")])
 def test_border_index_is_numpys_padding(border, mode):
     for n, before, after in ((5, 3, 4), (3, 8, 11), (1, 2, 2)):
         expected = np.pad(np.arange(n), (before, after), mode)
@@ -25,18 +23,12 @@ def test_pad_can_crop():
     np.testing.assert_array_equal(pad(IMAGE, (-2, -3), (1, -1), "circular")[..., 1:], IMAGE[..., 2:-3, :-1])
 
 
-@pytest.mark.parametrize(
-    ("border", "mode"), [("symmetric", "reflect"), ("replicate", "nearest"), ("circular", "wrap")]
-)
+@pytest.mark.parametrize(("border", "mode"), [("symmetric", "reflect"), ("replicate", "nearest"), ("circular", "wrap")])
 @pytest.mark.parametrize("length", [3, 9, 41])
 def test_plain_filter_is_scipys_correlation(border, mode, length):
     rows, cols = RNG.random((2, length))
-    result = apply_taps(
-        IMAGE, (Taps.of(rows, -(length // 2), 1), Taps.of(cols, -(length // 2), 1)), (37, 29), border
-    )
-    expected = ndimage.correlate1d(
-        ndimage.correlate1d(IMAGE.numpy(), rows, 2, mode=mode), cols, 3, mode=mode
-    )
+    result = apply_taps(IMAGE, (Taps.of(rows, -(length // 2), 1), Taps.of(cols, -(length // 2), 1)), (37, 29), border)
+    expected = ndimage.correlate1d(ndimage.correlate1d(IMAGE.numpy(), rows, 2, mode=mode), cols, 3, mode=mode)
     np.testing.assert_allclose(result, expected, rtol=1e-12)
 
 

@@ -51,9 +51,7 @@ def test_interp23tap_border_is_circular():
 
 def test_interp23tap_ramp():
     ramp = torch.arange(1.0, 49.0, dtype=torch.float64).view(6, 8).T
-    np.testing.assert_allclose(
-        toolbox.interp23tap(ramp, 4).diagonal(), GOLDEN["interp23_ramp_r4_diagonal"], rtol=1e-9
-    )
+    np.testing.assert_allclose(toolbox.interp23tap(ramp, 4).diagonal(), GOLDEN["interp23_ramp_r4_diagonal"], rtol=1e-9)
 
 
 def test_starck_murtagh_impulse():

@@ -1,50 +1,60 @@
 """The canvas a landscape is painted on: material shares, surface height, and where everything is.
 
-Painting is the dead-leaves way: what is painted later covers what is below it. Coverage is fractional at the
-edges, so every pixel stays a linear mixture of materials and edges do not alias.
+Painting is the dead-leaves way: what is painted later covers what is below it. Coverage is fractional at
+the edges, so every pixel stays a linear mixture of materials and edges do not alias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fusioncli.core.synthetic.spectra import MATERIALS
-from fusioncli.core.synthetic.textures import fractal_noise
+from fusioncli.core.synthetic.textures import Array, fractal_noise
 
-Array = NDArray[np.float32]
+Area = tuple[slice, slice]
+"""Rows and columns of a part of the canvas."""
+Place = tuple[float, float]
+"""Ground coordinates (u, v), metres."""
 Mix = Mapping[str, float | Array]
-"""Shares of materials, by name. Their sum is the brightness: 1 is the nominal spectrum, 0.9 a darker specimen."""
+"""Shares of materials by name. Their sum is the brightness: 1 is the nominal spectrum, 0.9 a darker specimen."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of the canvas around a point, with the coordinates of an object lying there.
+    """A rectangle of the canvas around a place, perhaps empty, with the coordinates of a thing that lies there.
 
     Attributes:
         area: rows and columns of the canvas.
-        along_m: coordinate along the object's axis, from its centre.
+        along_m: coordinate along the axis of the thing, from its centre.
         across_m: coordinate across it.
     """
 
-    area: tuple[slice, slice]
+    area: Area
     along_m: Array
     across_m: Array
+
+    def moved(self, along_m: float, across_m: float) -> Window:
+        """The same pixels seen from another centre."""
+        return Window(self.area, self.along_m - along_m, self.across_m - across_m)
+
+    def turned(self) -> Window:
+        """The same pixels with the axis at a right angle."""
+        return Window(self.area, self.across_m, self.along_m)
 
 
 class Frame:
     """Curvilinear ground coordinates (u, v): rotated against the image and gently bent, as land use is.
 
-    A straight line in (u, v) is a road that bends. `u` and `v` are in metres, (0, 0) at the image centre.
+    A straight line in (u, v) is a road that bends. Both are in metres from the image centre.
     """
 
     def __init__(self, rng: np.random.Generator, bend_m: float, reach_m: float) -> None:
         self.angle = rng.uniform(-0.6, 0.6)
         self._amplitude = rng.uniform(-bend_m, bend_m, (2, 3)) / np.array([1.0, 1.5, 2.5])
-        self._wave = rng.standard_normal((2, 3, 2)) * np.array([1.0, 1.7, 2.6])[:, None] / reach_m
+        self._wave = rng.standard_normal((2, 2, 3)) * np.array([1.0, 1.7, 2.6]) / reach_m
         self._phase = rng.uniform(0, 2 * np.pi, (2, 3))
 
     def to_uv(self, x_m: Array, y_m: Array) -> tuple[Array, Array]:
@@ -53,56 +63,55 @@ class Frame:
         du, dv = self._bend(x_m, y_m)
         return cos * x_m + sin * y_m + du, -sin * x_m + cos * y_m + dv
 
-    def to_xy(self, u_m: float, v_m: float) -> tuple[float, float]:
-        """Image position of a ground point, to a few centimetres."""
+    def to_xy(self, place_m: Place) -> tuple[float, float]:
+        """Image position of a place, to a few centimetres."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
-        x, y = cos * u_m - sin * v_m, sin * u_m + cos * v_m
-        for _ in range(6):
+        u, v = place_m
+        x, y = cos * u - sin * v, sin * u + cos * v
+        for _ in range(8):
             du, dv = self._bend(x, y)
-            x, y = cos * (u_m - du) - sin * (v_m - dv), sin * (u_m - du) + cos * (v_m - dv)
+            x, y = cos * (u - du) - sin * (v - dv), sin * (u - du) + cos * (v - dv)
         return float(x), float(y)
 
-    def _bend(self, x_m: Array | float, y_m: Array | float) -> list:
-        return [
-            sum(a * np.sin(w[0] * x_m + w[1] * y_m + p) for a, w, p in zip(*rows, strict=True))
-            for rows in zip(self._amplitude, self._wave, self._phase, strict=True)
-        ]
+    def _bend(self, x_m: Array | float, y_m: Array | float) -> tuple[Array, Array]:
+        """Three slow waves for each coordinate."""
+        waves = np.tensordot(x_m, self._wave[0], 0) + np.tensordot(y_m, self._wave[1], 0) + self._phase
+        bend = (self._amplitude * np.sin(waves)).sum(axis=-1)
+        return bend[..., 0], bend[..., 1]
 
 
-@dataclass
 class Canvas:
-    """A landscape in the making.
+    """A landscape in the making. Arrays are float32, shape (rows, columns).
 
     Attributes:
+        shape: rows and columns.
         gsd_m: pixel size.
-        frame: ground coordinates.
         rng: source of randomness of whatever is painted.
+        u_m: ground coordinate of the pixel centres.
+        v_m: ground coordinate of the pixel centres.
         abundance: shares of materials, shape (materials, rows, columns).
-        height_m: height of the surface above the ground, shape (rows, columns).
-        u_m, v_m: ground coordinates of the pixel centres.
-        broad, clump, grain: noise fields of about 30 m, 1.5 m and one pixel; mean 0, variance 1.
+        height_m: height of the surface above the ground.
+        wet: coverage of the river and its banks, where nothing is sown or built.
+        broad: noise with features of about 30 m; mean 0, variance 1.
+        clump: noise of about 1.5 m.
+        grain: noise of about 0.5 m.
     """
 
-    shape: tuple[int, int]
-    gsd_m: float
-    frame: Frame
-    rng: np.random.Generator
-    abundance: Array = field(init=False)
-    height_m: Array = field(init=False)
-
-    def __post_init__(self) -> None:
-        rows, columns = self.shape
-        self.abundance = np.zeros((len(MATERIALS), rows, columns), np.float32)
-        self.height_m = np.zeros(self.shape, np.float32)
-        x_m, y_m = np.meshgrid(self._centres(columns), self._centres(rows))
-        self.x_m, self.y_m = x_m, y_m
-        self.u_m, self.v_m = (axis.astype(np.float32) for axis in self.frame.to_uv(x_m, y_m))
-        self.broad = fractal_noise(self.rng, self.shape, 30 / self.gsd_m)
-        self.clump = fractal_noise(self.rng, self.shape, 1.5 / self.gsd_m, roughness=2.2)
-        self.grain = fractal_noise(self.rng, self.shape, 0.5 / self.gsd_m, roughness=1.2)
+    def __init__(self, shape: tuple[int, int], gsd_m: float, frame: Frame, rng: np.random.Generator) -> None:
+        self.shape, self.gsd_m, self.rng = shape, gsd_m, rng
+        self._frame = frame
+        centres = ((np.arange(n) + 0.5 - n / 2) * gsd_m for n in shape)
+        self._y_m, self._x_m = (axis.astype(np.float32) for axis in np.meshgrid(*centres, indexing="ij"))
+        self.u_m, self.v_m = (axis.astype(np.float32) for axis in frame.to_uv(self._x_m, self._y_m))
+        self.abundance = np.zeros((len(MATERIALS), *shape), np.float32)
+        self.height_m = np.zeros(shape, np.float32)
+        self.wet = np.zeros(shape, np.float32)
+        self.broad = fractal_noise(rng, shape, 30 / gsd_m, roughness=1.6)
+        self.clump = fractal_noise(rng, shape, 1.5 / gsd_m, roughness=2.2)
+        self.grain = fractal_noise(rng, shape, 0.5 / gsd_m, roughness=1.2)
 
     @property
-    def everywhere(self) -> tuple[slice, slice]:
+    def everywhere(self) -> Area:
         """Rows and columns of the whole canvas."""
         return slice(0, self.shape[0]), slice(0, self.shape[1])
 
@@ -111,7 +120,7 @@ class Canvas:
         """Half height and half width."""
         return self.shape[0] * self.gsd_m / 2, self.shape[1] * self.gsd_m / 2
 
-    def paint(self, area: tuple[slice, slice], coverage: Array, mix: Mix, grain: float = 0.05) -> None:
+    def paint(self, area: Area, coverage: Array, mix: Mix, grain: float = 0.05) -> None:
         """Cover a part of the canvas.
 
         Args:
@@ -127,47 +136,41 @@ class Canvas:
         for material, share in mix.items():
             patch[MATERIALS.index(material)] += weight * share
 
-    def raise_to(self, area: tuple[slice, slice], coverage: Array, height_m: Array | float) -> None:
+    def raise_to(self, area: Area, coverage: Array, height_m: Array | float) -> None:
         """Lift the surface to a height where it is mostly covered and not already higher."""
         height = self.height_m[area]
-        lifted = np.where(coverage > 0.5, np.maximum(height, height_m), height)
-        self.height_m[area] = lifted
+        self.height_m[area] = np.where(coverage > 0.5, np.maximum(height, height_m), height)
 
-    def window(self, u_m: float, v_m: float, reach_m: float, angle: float = 0.0) -> Window | None:
-        """The surroundings of a ground point, or None if they lie outside the canvas.
+    def window(self, place_m: Place, reach_m: float, angle: float = 0.0) -> Window:
+        """The surroundings of a place, as far as they are on the canvas.
 
         Args:
-            u_m: ground coordinate of the centre.
-            v_m: ground coordinate of the centre.
+            place_m: the centre.
             reach_m: half the side of the window.
-            angle: direction of the object's axis against the u axis, radians.
+            angle: direction of the axis of the thing against the u axis, radians.
         """
-        x, y = self.frame.to_xy(u_m, v_m)
+        x, y = self._frame.to_xy(place_m)
         half_height, half_width = self.extent_m
-        rows = self._span(y + half_height, reach_m, self.shape[0])
-        columns = self._span(x + half_width, reach_m, self.shape[1])
-        if rows.stop <= rows.start or columns.stop <= columns.start:
-            return None
-        dx, dy = self.x_m[rows, columns] - x, self.y_m[rows, columns] - y
-        turn = self.frame.angle + angle
-        along = np.cos(turn) * dx + np.sin(turn) * dy
-        across = -np.sin(turn) * dx + np.cos(turn) * dy
-        return Window((rows, columns), along, across)
+        area = (self._span(y + half_height, reach_m, 0), self._span(x + half_width, reach_m, 1))
+        dx, dy = self._x_m[area] - np.float32(x), self._y_m[area] - np.float32(y)
+        cos, sin = (np.float32(f(self._frame.angle + angle)) for f in (np.cos, np.sin))
+        return Window(area, cos * dx + sin * dy, cos * dy - sin * dx)
 
-    def box(self, window: Window, length_m: float, width_m: float) -> Array:
-        """Coverage of a rectangle centred in a window."""
-        return self.inside(length_m / 2 - np.abs(window.along_m)) * self.inside(
-            width_m / 2 - np.abs(window.across_m)
-        )
+    def is_free(self, place_m: Place, reach_m: float) -> bool:
+        """Whether a place is in the picture with dry ground all around."""
+        wet = self.wet[self.window(place_m, reach_m).area]
+        return wet.size > 0 and float(wet.max()) < 0.1
+
+    def box(self, window: Window, size_m: tuple[float, float]) -> Array:
+        """Coverage of a rectangle, length along and width across, centred in a window."""
+        length, width = size_m
+        return self.inside(length / 2 - np.abs(window.along_m)) * self.inside(width / 2 - np.abs(window.across_m))
 
     def inside(self, depth_m: Array) -> Array:
         """Coverage from the signed distance to an edge, positive inside."""
         return np.clip(0.5 + depth_m / self.gsd_m, 0.0, 1.0).astype(np.float32)
 
-    def _centres(self, count: int) -> Array:
-        return ((np.arange(count) + 0.5 - count / 2) * self.gsd_m).astype(np.float32)
-
-    def _span(self, position_m: float, reach_m: float, count: int) -> slice:
+    def _span(self, position_m: float, reach_m: float, axis: int) -> slice:
         start = int(np.floor((position_m - reach_m) / self.gsd_m))
         stop = int(np.ceil((position_m + reach_m) / self.gsd_m))
-        return slice(max(start, 0), max(min(stop, count), 0))
+        return slice(min(max(start, 0), self.shape[axis]), max(min(stop, self.shape[axis]), 0))

@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fusioncli.core.synthetic.canvas import Array, Canvas, Mix
-from fusioncli.core.synthetic.textures import furrows, stripes
-
-Area = tuple[slice, slice]
+from fusioncli.core.synthetic.canvas import Area, Canvas, Mix
+from fusioncli.core.synthetic.textures import Array, furrows, stripes
 
 
 class _Cover(NamedTuple):
@@ -39,7 +37,7 @@ CROPS = tuple(_COVER)
 """Kinds of field."""
 
 
-def crop_field(canvas: Canvas, area: Area, coverage: Array, kind: str, along_v: bool) -> None:
+def crop(canvas: Canvas, area: Area, coverage: Array, kind: str, along_v: bool) -> None:
     """A field with its rows, tramlines and patches of good and poor growth.
 
     Args:
@@ -54,7 +52,7 @@ def crop_field(canvas: Canvas, area: Area, coverage: Array, kind: str, along_v: 
     wobble = 0.2 * canvas.broad[area]
     growth = np.clip(0.5 + 0.28 * canvas.broad[area] + 0.06 * canvas.clump[area], 0, 1)
     cover = _COVER[kind]
-    rows = furrows(across + offset, cover.row_m, wobble)
+    rows = furrows(across + offset + wobble, cover.row_m)
     green = np.clip(cover.green * (0.75 + 0.5 * growth) - cover.contrast * (1 - rows), 0, 1)
     dry = cover.dry * (1 - green) * (1.15 - 0.3 * growth)
     soil = (1 - green - dry) * (0.80 + 0.22 * cover.relief * rows + 0.30 * (1 - growth))
@@ -101,11 +99,14 @@ def river(canvas: Canvas, distance_m: Array, half_width_m: float) -> None:
     shallow = np.clip((distance_m - 0.55 * half_width_m) / half_width_m, 0, 0.35)
     depth = 1 + 0.06 * canvas.broad
     canvas.paint(canvas.everywhere, water, {"river": depth, "loam": 0.15 * shallow}, grain=0.06)
+    canvas.wet = np.maximum(canvas.wet, canvas.inside(half_width_m + 6 - distance_m))
 
 
 def verge(canvas: Canvas, distance_m: Array, width_m: float) -> None:
-    """Grass and kerb beside a road. Paint all verges before any road, so that junctions stay open."""
-    lawn(canvas, canvas.everywhere, canvas.inside(width_m / 2 + 3.0 + 0.4 * canvas.clump - distance_m), 0.35)
+    """Grass and kerb beside a road, the kerb only on a bridge. Paint all verges before any road."""
+    grass = canvas.inside(width_m / 2 + 3.0 + 0.4 * canvas.clump - distance_m) * (1 - canvas.wet)
+    lawn(canvas, canvas.everywhere, grass, 0.35)
+    canvas.height_m[distance_m < width_m / 2 + 3.0] = 0.0
     kerb = canvas.inside(width_m / 2 + 0.7 + 0.12 * canvas.clump - distance_m)
     canvas.paint(canvas.everywhere, kerb, {"gravel": 0.45, "concrete": 0.2, "grass": 0.15}, grain=0.06)
 
@@ -126,10 +127,10 @@ def markings(canvas: Canvas, distance_m: Array, along_m: Array, width_m: float) 
     canvas.paint(canvas.everywhere, worn * np.maximum(dashes, edges), {"membrane": 0.85}, grain=0.0)
 
 
-def track(canvas: Canvas, distance_m: Array, width_m: float, blocked: Array) -> None:
+def track(canvas: Canvas, distance_m: Array, width_m: float) -> None:
     """An unpaved farm track, a strip of grass in its middle; it ends at the water."""
     distance = distance_m + 0.15 * canvas.clump
-    dry = 1 - blocked
+    dry = 1 - canvas.wet
     lawn(canvas, canvas.everywhere, dry * canvas.inside(width_m / 2 + 1.6 - distance), dryness=0.4)
     wheels = dry * canvas.inside(width_m / 2 - distance)
     canvas.paint(canvas.everywhere, wheels, {"gravel": 0.7, "loam": 0.3}, grain=0.1)

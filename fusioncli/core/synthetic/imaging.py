@@ -12,9 +12,8 @@ from scipy.special import erf
 from fusioncli.core.sensors import Range, Sensor
 from fusioncli.core.synthetic.landscape import Landscape
 from fusioncli.core.synthetic.spectra import WAVELENGTHS_NM
+from fusioncli.core.synthetic.textures import Array
 from fusioncli.errors import UsageError
-
-Array = NDArray[np.float32]
 
 _BOX_GAIN = 2 / np.pi
 """Gain of a square detector at the Nyquist frequency of its own pitch: sinc(1/2)."""
@@ -72,9 +71,7 @@ def sample(scene: Array, factor: int, gain: float) -> Array:
     sigma_px = factor / np.pi * np.sqrt(-2 * np.log(optics))
     blurred = gaussian_filter(scene, sigma_px, mode="nearest", truncate=4.0) if sigma_px > 0 else scene
     rows, columns = (size // factor for size in scene.shape)
-    return (
-        blurred.reshape(rows, factor, columns, factor).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
-    )
+    return blurred.reshape(rows, factor, columns, factor).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
 
 
 def photograph(
@@ -103,9 +100,7 @@ def photograph(
     return _record(rng, np.stack(ms), sensor.bit_depth, light), _record(rng, pan, sensor.bit_depth, light)
 
 
-def _record(
-    rng: np.random.Generator, reflectance: Array, bit_depth: int, light: Exposure
-) -> NDArray[np.uint16]:
+def _record(rng: np.random.Generator, reflectance: Array, bit_depth: int, light: Exposure) -> NDArray[np.uint16]:
     top = 2**bit_depth - 1
     dn = np.maximum(reflectance, 0) * (top / light.full_scale)
     noise = rng.standard_normal(dn.shape) * np.sqrt(light.shot_noise * dn + light.read_noise_dn**2)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-_USES_OUTSIDE = (("field", 0.66), ("wood", 0.16), ("orchard", 0.10), ("meadow", 0.08))
+_USES_OUTSIDE = {"field": 0.66, "wood": 0.16, "orchard": 0.10, "meadow": 0.08}
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,24 @@ class Parcel:
         """Middle point."""
         return sum(self.u_m) / 2, sum(self.v_m) / 2
 
+    @property
+    def corners_m(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Lowest and highest (u, v)."""
+        return (self.u_m[0], self.v_m[0]), (self.u_m[1], self.v_m[1])
+
+    def halves(self, share: float, gap_m: float) -> tuple[Parcel, Parcel]:
+        """Cut across the longer side at a share of it, with a gap."""
+        across_u = self.size_m[0] > self.size_m[1]
+        low, high = self.u_m if across_u else self.v_m
+        at = low + share * (high - low)
+        pieces = ((low, at - gap_m / 2), (at + gap_m / 2, high))
+        first, second = (replace(self, **{"u_m" if across_u else "v_m": piece}) for piece in pieces)
+        return first, second
+
     def shrunk(self, margin_m: float) -> Parcel:
         """The same without a margin all round."""
         (u0, u1), (v0, v1) = self.u_m, self.v_m
-        return Parcel((u0 + margin_m, u1 - margin_m), (v0 + margin_m, v1 - margin_m), self.use)
+        return replace(self, u_m=(u0 + margin_m, u1 - margin_m), v_m=(v0 + margin_m, v1 - margin_m))
 
 
 @dataclass(frozen=True)
@@ -64,11 +78,13 @@ class Plan:
     cuts: tuple[Cut, ...]
 
 
-MARGIN_M = {"road": 8.0, "street": 6.0, "track": 4.0, "hedge": 1.5}
+_FIRST_CUTS = ("road", "street", "street", "track")
+
+_MARGIN_M = {"road": 8.0, "street": 6.0, "track": 4.0, "hedge": 1.5}
 """Half the width that a line keeps free of buildings and crops."""
 
 
-JOIN_M = 6.0
+_JOIN_M = 6.0
 """A line is drawn this much longer than its parcel, to meet the line it starts from."""
 
 
@@ -90,8 +106,7 @@ def plan(rng: np.random.Generator, reach_m: float, parcel_m: float = 74.0) -> Pl
     inner = max(4, round(0.28 * len(parcels)))
     first = list(rng.permutation(["homes", "homes", "works", "pitch"]))
     uses = [*first, *rng.choice(["homes", "homes", "works"], len(parcels))][:inner]
-    names, odds = zip(*_USES_OUTSIDE, strict=True)
-    uses += list(rng.choice(names, len(parcels) - inner, p=odds))
+    uses += list(rng.choice(list(_USES_OUTSIDE), len(parcels) - inner, p=list(_USES_OUTSIDE.values())))
     order = {"road": 0, "street": 1, "track": 2, "hedge": 3}
     return Plan(
         tuple(Parcel(p.u_m, p.v_m, use) for p, use in zip(by_distance, uses, strict=True)),
@@ -99,22 +114,15 @@ def plan(rng: np.random.Generator, reach_m: float, parcel_m: float = 74.0) -> Pl
     )
 
 
-def _divide(
-    rng: np.random.Generator, parcel: Parcel, parcel_m: float, cuts: list[Cut], depth: int
-) -> list[Parcel]:
+def _divide(rng: np.random.Generator, parcel: Parcel, parcel_m: float, cuts: list[Cut], depth: int) -> list[Parcel]:
     """Halve a parcel across its longer side until it is small enough; the first cuts are roads."""
-    length_u, length_v = parcel.size_m
-    if max(length_u, length_v) < parcel_m * rng.uniform(0.95, 1.35):
+    if max(parcel.size_m) < parcel_m * rng.uniform(0.95, 1.35):
         return [parcel]
-    across_u = length_u > length_v
+    across_u = parcel.size_m[0] > parcel.size_m[1]
     low, high = parcel.u_m if across_u else parcel.v_m
-    at = low + (high - low) * rng.uniform(0.38, 0.62)
-    kind = (
-        ("road", "street", "street", "track")[depth] if depth < 4 else rng.choice(["track", "hedge", "hedge"])
-    )
     start, stop = parcel.v_m if across_u else parcel.u_m
-    cuts.append(Cut(str(kind), not across_u, at, (start - JOIN_M, stop + JOIN_M)))
-    gap = MARGIN_M[str(kind)]
-    halves = [(low, at - gap), (at + gap, high)]
-    pieces = [Parcel(half, parcel.v_m) if across_u else Parcel(parcel.u_m, half) for half in halves]
-    return [leaf for piece in pieces for leaf in _divide(rng, piece, parcel_m, cuts, depth + 1)]
+    share = rng.uniform(0.38, 0.62)
+    kind = _FIRST_CUTS[depth] if depth < len(_FIRST_CUTS) else str(rng.choice(["track", "hedge", "hedge"]))
+    cuts.append(Cut(kind, not across_u, low + share * (high - low), (start - _JOIN_M, stop + _JOIN_M)))
+    halves = parcel.halves(share, 2 * _MARGIN_M[kind])
+    return [leaf for half in halves for leaf in _divide(rng, half, parcel_m, cuts, depth + 1)]

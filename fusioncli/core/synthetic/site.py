@@ -1,57 +1,49 @@
-"""A parcel on a canvas: what of it is free, and how to plant a tree on it."""
+"""A parcel on a canvas, about to be filled."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusioncli.core.synthetic import things
-from fusioncli.core.synthetic.canvas import Area, Array, Canvas
+from fusioncli.core.synthetic.canvas import Area, Canvas, Place
 from fusioncli.core.synthetic.parcels import Parcel
+from fusioncli.core.synthetic.textures import Array
 
 
 class Site:
-    """A parcel that is about to be filled.
+    """A parcel and the part of the canvas that holds it.
 
     Attributes:
         canvas: where to paint.
+        rng: that of the canvas.
         parcel: the ground.
-        area: rows and columns that hold the parcel.
-        wet: coverage of river and banks over the canvas, where nothing is sown or built.
+        area: rows and columns; empty if the parcel lies outside.
     """
 
-    def __init__(self, canvas: Canvas, parcel: Parcel, area: Area, wet: Array) -> None:
-        self.canvas, self.parcel, self.area, self.wet = canvas, parcel, area, wet
-        self.rng = canvas.rng
-
-    @classmethod
-    def on(cls, canvas: Canvas, parcel: Parcel, wet: Array) -> Site | None:
-        """The site of a parcel, or None if it lies outside the canvas."""
+    def __init__(self, canvas: Canvas, parcel: Parcel) -> None:
+        self.canvas, self.rng, self.parcel = canvas, canvas.rng, parcel
         (u0, u1), (v0, v1) = parcel.u_m, parcel.v_m
-        hit = (canvas.u_m > u0 - 2) & (canvas.u_m < u1 + 2) & (canvas.v_m > v0 - 2) & (canvas.v_m < v1 + 2)
-        rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
-        if not len(rows):
-            return None
-        area = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
-        return cls(canvas, parcel, area, wet)
+        hit = (canvas.u_m > u0) & (canvas.u_m < u1) & (canvas.v_m > v0) & (canvas.v_m < v1)
+        self.area: Area = (_span(np.flatnonzero(hit.any(axis=1))), _span(np.flatnonzero(hit.any(axis=0))))
+
+    @property
+    def is_visible(self) -> bool:
+        """Whether any of it is on the canvas."""
+        return self.area[0].stop > self.area[0].start
 
     def wet_share(self) -> float:
-        """Share of the parcel that the river takes."""
-        wet = self.wet[self.area][self._inside(self.parcel) > 0.5]
-        return float(wet.mean()) if wet.size else 0.0
+        """Share of the visible parcel that the river takes."""
+        return float(self.canvas.wet[self.area][self._inside(self.parcel) > 0.5].mean())
 
     def dry(self, parcel: Parcel) -> Array:
         """Coverage of a piece of the site, without the river; shape of `area`."""
-        return self._inside(parcel) * (1 - self.wet[self.area])
+        return self._inside(parcel) * (1 - self.canvas.wet[self.area])
 
-    def is_free(self, u_m: float, v_m: float, reach_m: float) -> bool:
-        """Whether there is dry ground in the picture all around a point."""
-        window = self.canvas.window(u_m, v_m, reach_m)
-        return window is not None and float(self.wet[window.area].max(initial=0.0)) < 0.1
-
-    def tree(self, u_m: float, v_m: float, radius_m: float, conifer: bool = False) -> None:
+    def tree(self, place_m: Place, radius_m: float, conifer: bool = False) -> None:
         """Plant a tree, unless in the river."""
-        if self.is_free(u_m, v_m, 1.0):
-            things.tree(self.canvas, u_m, v_m, radius_m, conifer)
+        if self.canvas.is_free(place_m, 1.0):
+            things.tree(self.canvas, place_m, radius_m, conifer)
 
     def trees_around(self, spacing_m: float) -> None:
         """Plant the sides of the parcel that run along u."""
@@ -59,11 +51,15 @@ class Site:
         for u in np.arange(*inner.u_m, spacing_m):
             for v in inner.v_m:
                 if self.rng.random() < 0.55:
-                    self.tree(u + self.rng.uniform(-2, 2), v, self.rng.uniform(1.8, 3.4))
+                    self.tree((u + self.rng.uniform(-2, 2), v), self.rng.uniform(1.8, 3.4))
 
     def _inside(self, parcel: Parcel) -> Array:
-        u, v = self.canvas.u_m[self.area], self.canvas.v_m[self.area]
-        inside = self.canvas.inside
-        return inside(np.minimum(u - parcel.u_m[0], parcel.u_m[1] - u)) * inside(
-            np.minimum(v - parcel.v_m[0], parcel.v_m[1] - v)
-        )
+        coverage = np.ones(1, np.float32)
+        for axis, (low, high) in ((self.canvas.u_m, parcel.u_m), (self.canvas.v_m, parcel.v_m)):
+            coverage = coverage * self.canvas.inside(np.minimum(axis[self.area] - low, high - axis[self.area]))
+        return coverage
+
+
+def _span(hits: NDArray[np.intp]) -> slice:
+    """From the first hit to the last, with a margin of one."""
+    return slice(max(int(hits[0]) - 1, 0), int(hits[-1]) + 2) if len(hits) else slice(0, 0)

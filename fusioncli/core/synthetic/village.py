@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from fusioncli.core.synthetic import ground, things
-from fusioncli.core.synthetic.canvas import Mix
+from fusioncli.core.synthetic.canvas import Mix, Place
 from fusioncli.core.synthetic.parcels import Parcel
 from fusioncli.core.synthetic.site import Site
 from fusioncli.core.synthetic.textures import stripes
@@ -26,7 +27,7 @@ def homes(site: Site) -> None:
     rows = [(near, 1.0), (far, -1.0)] if far - near > 44 else [(near, 1.0)]
     edges = np.linspace(low, high, max(1, round((high - low) / site.rng.uniform(17, 22))) + 1)
     for front, inward in rows:
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             middle = (float(start + stop) / 2, front)
             _build(site, Lot(along_u, middle, inward, stop - start, (far - near) / len(rows)))
 
@@ -54,39 +55,37 @@ class Lot:
         """Direction of the street."""
         return 0.0 if self.along_u else _RIGHT_ANGLE
 
-    def place(self, along_m: float, inward_m: float) -> tuple[float, float]:
+    def place(self, along_m: float, inward_m: float) -> Place:
         """Ground coordinates of a position on the lot."""
-        point = (self.front_m[0] + along_m, self.front_m[1] + self.inward * inward_m)
-        return point if self.along_u else point[::-1]
+        along, across = self.front_m[0] + along_m, self.front_m[1] + self.inward * inward_m
+        return (along, across) if self.along_u else (across, along)
 
 
 def _build(site: Site, lot: Lot) -> None:
     """A garden with hedge, house, drive and car, perhaps a shed, a pool or beds, and trees."""
     rng, canvas, across = site.rng, site.canvas, lot.angle + _RIGHT_ANGLE
     middle = lot.place(0, lot.depth_m / 2)
-    if not site.is_free(*middle, 12):
+    if not canvas.is_free(middle, 12):
         return
-    if window := canvas.window(*middle, float(np.hypot(lot.width_m, lot.depth_m)) / 2, lot.angle):
-        garden = canvas.box(window, lot.width_m, lot.depth_m)
-        ground.lawn(canvas, window.area, garden, dryness=float(rng.beta(1.5, 4.0)))
+    window = canvas.window(middle, float(np.hypot(lot.width_m, lot.depth_m)) / 2, lot.angle)
+    garden = canvas.box(window, (lot.width_m, lot.depth_m))
+    ground.lawn(canvas, window.area, garden, dryness=float(rng.beta(1.5, 4.0)))
     if rng.random() < 0.75:
-        things.hedge(canvas, *lot.place(lot.width_m / 2, lot.depth_m / 2), lot.depth_m - 4, across)
+        things.hedge(canvas, lot.place(lot.width_m / 2, lot.depth_m / 2), lot.depth_m - 4, across)
     side, back = rng.choice([-1.0, 1.0]), rng.uniform(9, 12)
     size = (rng.uniform(9.5, max(10.0, min(14.5, lot.width_m - 4))), rng.uniform(7.5, 9.5))
     _drive(site, lot, side * (lot.width_m / 2 - 3.2))
     things.slab(canvas, lot.place(0, back + 6), (size[0] * 0.7, 4.0), lot.angle, {"concrete": 0.95})
     turn = rng.normal(0, 0.02) + (_RIGHT_ANGLE if rng.random() < 0.2 else 0.0)
-    things.house(canvas, *lot.place(0, back), size, lot.angle + turn)
+    things.house(canvas, lot.place(0, back), size, lot.angle + turn)
     if lot.depth_m > 24 and rng.random() < 0.13:
-        things.pool(
-            canvas, *lot.place(-side * lot.width_m / 6, back + 13), lot.angle + rng.choice([0, across])
-        )
+        things.pool(canvas, lot.place(-side * lot.width_m / 6, back + 13), lot.angle + rng.choice([0, across]))
     elif rng.random() < 0.4:
         bed = lot.place(rng.uniform(-5, 5), lot.depth_m - 6)
-        things.slab(canvas, bed, tuple(rng.uniform(3, 7, 2)), lot.angle, {"loam": 0.7, "crop": 0.2})
+        things.slab(canvas, bed, (rng.uniform(3, 7), rng.uniform(3, 7)), lot.angle, {"loam": 0.7, "crop": 0.2})
     for _ in range(rng.integers(1, 5)):
         deep = rng.uniform(back + 8, max(lot.depth_m - 2, back + 9))
-        site.tree(*lot.place(rng.uniform(-0.42, 0.42) * lot.width_m, deep), rng.uniform(1.3, 3.4))
+        site.tree(lot.place(rng.uniform(-0.42, 0.42) * lot.width_m, deep), rng.uniform(1.3, 3.4))
 
 
 def _drive(site: Site, lot: Lot, along_m: float) -> None:
@@ -95,11 +94,11 @@ def _drive(site: Site, lot: Lot, along_m: float) -> None:
     paving: Mix = {"concrete": 0.85} if rng.random() < 0.5 else {"asphalt": 1.1}
     things.slab(canvas, lot.place(along_m, 5), (10, 3.0), across, paving)
     if rng.random() < 0.5:
-        things.house(canvas, *lot.place(along_m, 13), (5.5, 3.4), across)
+        things.house(canvas, lot.place(along_m, 13), (5.5, 3.4), across)
     if rng.random() < 0.6:
-        things.car(canvas, *lot.place(along_m, rng.uniform(3, 7)), across)
+        things.car(canvas, lot.place(along_m, rng.uniform(3, 7)), across)
     if rng.random() < 0.5:
-        site.tree(*lot.place(-along_m, 2.5), rng.uniform(1.2, 2.2))
+        site.tree(lot.place(-along_m, 2.5), rng.uniform(1.2, 2.2))
 
 
 def works(site: Site) -> None:
@@ -114,8 +113,8 @@ def works(site: Site) -> None:
     _car_park(site, parking.shrunk(2))
     for _ in range(rng.integers(0, 7)):
         spot = (rng.uniform(*yard.shrunk(4).u_m), yard.v_m[0] + 1.5)
-        if site.is_free(*spot, 4):
-            things.container(canvas, *spot, 0.0)
+        if canvas.is_free(spot, 4):
+            things.container(canvas, spot)
     site.trees_around(spacing_m=12.0)
 
 
@@ -124,8 +123,8 @@ def _halls(site: Site, built: Parcel) -> None:
     if max(built.size_m) > 36 and site.rng.random() < 0.7:
         pieces = list(built.halves(site.rng.uniform(0.45, 0.65), gap_m=5.0))
     for piece in pieces:
-        if site.is_free(*piece.centre_m, max(piece.size_m) / 2) and min(piece.size_m) > 8:
-            things.hall(site.canvas, *piece.centre_m, piece.size_m, 0.0)
+        if min(piece.size_m) > 8 and site.canvas.is_free(piece.centre_m, min(piece.size_m) / 2):
+            things.hall(site.canvas, piece.centre_m, piece.size_m)
 
 
 def _car_park(site: Site, parking: Parcel) -> None:
@@ -137,11 +136,11 @@ def _car_park(site: Site, parking: Parcel) -> None:
         bays = site.dry(Parcel(parking.u_m, (v - 2.5, v + 2.5)))
         canvas.paint(site.area, 0.8 * bays * lines, {"membrane": 1.0}, grain=0.0)
         for u in np.arange(u0 + _BAY_M / 2, u1 - _BAY_M / 2, _BAY_M):
-            if rng.random() < fullness and site.is_free(u, v, 2):
+            if rng.random() < fullness and canvas.is_free((u, v), 2):
                 nose = rng.choice([-1, 1]) * _RIGHT_ANGLE + rng.normal(0, 0.03)
-                things.car(canvas, u, v + rng.normal(0, 0.25), nose)
+                things.car(canvas, (u, v + rng.normal(0, 0.25)), nose)
         if row % 2:
-            site.tree(rng.uniform(u0, u1), v + 4.1, rng.uniform(1.4, 2.2))
+            site.tree((rng.uniform(u0, u1), v + 4.1), rng.uniform(1.4, 2.2))
 
 
 def pitch(site: Site) -> None:
@@ -151,15 +150,15 @@ def pitch(site: Site) -> None:
     length = min(max(parcel.size_m) - 14, 96.0)
     width = min(min(parcel.size_m) - 14, 0.64 * length)
     angle = 0.0 if parcel.size_m[0] > parcel.size_m[1] else _RIGHT_ANGLE
-    window = canvas.window(*parcel.centre_m, length / 2 + 4, angle) if width > 20 else None
-    if window:
+    if width > 20:
+        window = canvas.window(parcel.centre_m, length / 2 + 4, angle)
         a, b = np.abs(window.along_m), np.abs(window.across_m)
         mown = 0.92 + 0.13 * (np.sin(2 * np.pi * window.along_m / 11.0) > 0)
-        turf = canvas.box(window, length + 6, width + 6)
+        turf = canvas.box(window, (length + 6, width + 6))
         canvas.paint(window.area, turf, {"grass": 0.97 * mown, "straw": 0.04}, grain=0.05)
         outline = np.maximum(a - length / 2, b - width / 2)
         penalty = np.maximum(np.abs(a - length / 2) - 0.16 * length, b - 0.3 * width)
         for distance in (outline, penalty, np.hypot(a, b) - 9.15, a):
-            line = canvas.inside(0.07 - np.abs(distance)) * canvas.box(window, length + 0.2, width + 0.2)
+            line = canvas.inside(0.07 - np.abs(distance)) * canvas.box(window, (length + 0.2, width + 0.2))
             canvas.paint(window.area, 0.8 * line, {"membrane": 1.0}, grain=0.0)
     site.trees_around(spacing_m=9.0)
