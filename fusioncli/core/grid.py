@@ -108,9 +108,7 @@ class Alignment:
     @property
     def output_in_scene(self) -> Rect:
         """The output in scene coordinates."""
-        row, col = self.origin
-        o = self.output
-        return Rect(o.row0 - row, o.col0 - col, o.row1 - row, o.col1 - col)
+        return self.output.shift(-self.origin[0], -self.origin[1])
 
     def within(self, area: Rect) -> Alignment:
         """Restrict the output to an area of PAN; the scene shrinks with it.
@@ -197,14 +195,14 @@ def _same_axes(
     misfit = max(abs(offset - round(offset)) for offset in offset_px)
     if max(drift, misfit) > tolerance:
         if drift > tolerance:
-            text = f"{ratios[0]:.4g} x {ratios[1]:.4g}" if abs(ratios[0] - ratios[1]) > 1e-4 else f"{ratios[0]:.4g}"
-            reason = f"the ratio is {text}, not an integer"
+            text = " x ".join(dict.fromkeys(f"{exact:.7g}" for exact in ratios))
+            reason = f"the ratio is {text}, not one whole number"
         else:
             reason = (
                 f"MS starts {offset_px[0]:+.3f} rows and {offset_px[1]:+.3f} columns from PAN, not on a pixel corner"
             )
         ends = (offset_px[0] + ratios[0] * ms_shape[0], offset_px[1] + ratios[1] * ms_shape[1])
-        return _resampled(Verdict.SNAP, reason, ratios, offset_px, _supported(output, ratios, ends))
+        return _resampled(Verdict.SNAP, reason, ratios, offset_px, _supported(output, ratios, offset_px, ends))
     start = round(offset_px[0]), round(offset_px[1])
     ms_origin = (output.row0 - start[0]) // ratio, (output.col0 - start[1]) // ratio
     return Alignment(
@@ -222,8 +220,10 @@ def _same_axes(
 def _resampled(
     verdict: Verdict, reason: str, ratios: tuple[float, float], offset_px: tuple[float, float], output: Rect
 ) -> Alignment:
-    """MS goes through one resampling onto a grid at the output's corner."""
-    return Alignment(verdict, reason, _model_ratio(ratios), ratios, offset_px, output, (output.row0, output.col0))
+    """MS goes through one resampling, onto a grid that counts from PAN's first corner."""
+    ratio = _model_ratio(ratios)
+    origin = output.row0 // ratio * ratio, output.col0 // ratio * ratio
+    return Alignment(verdict, reason, ratio, ratios, offset_px, output, origin)
 
 
 def _model_ratio(ratios: tuple[float, float]) -> int:
@@ -231,15 +231,14 @@ def _model_ratio(ratios: tuple[float, float]) -> int:
     return max(1, math.floor(min(ratios) + PASTE_TOLERANCE))
 
 
-def _supported(output: Rect, ratios: tuple[float, float], ms_ends: tuple[float, float]) -> Rect:
-    """Drop the last PAN pixels that only an MS cell with its centre outside the MS raster would cover."""
+def _supported(
+    output: Rect, ratios: tuple[float, float], starts: tuple[float, float], ends: tuple[float, float]
+) -> Rect:
+    """Drop PAN pixels at the edges that only an MS cell with its centre outside the MS raster would cover."""
     ratio = _model_ratio(ratios)
-    cells = [
-        math.floor((end - start) / ratio + 0.5) for start, end in zip((output.row0, output.col0), ms_ends, strict=True)
-    ]
-    return output.intersect(
-        Rect(output.row0, output.col0, output.row0 + cells[0] * ratio, output.col0 + cells[1] * ratio)
-    )
+    first = [math.ceil(start / ratio - 0.5) * ratio for start in starts]
+    last = [math.floor(end / ratio + 0.5) * ratio for end in ends]
+    return output.intersect(Rect(first[0], first[1], last[0], last[1]))
 
 
 def _check_ratio(ratios: tuple[float, float], ms: Grid, pan: Grid) -> None:

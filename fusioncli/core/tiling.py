@@ -84,6 +84,10 @@ class Rect:
         """Larger by px on every side."""
         return Rect(self.row0 - px, self.col0 - px, self.row1 + px, self.col1 + px)
 
+    def shift(self, rows: int, cols: int) -> Rect:
+        """The same rectangle elsewhere."""
+        return Rect(self.row0 + rows, self.col0 + cols, self.row1 + rows, self.col1 + cols)
+
     def slices(self, origin: Rect) -> tuple[slice, slice]:
         """Rows and columns of this rectangle within an array that covers `origin`."""
         return (

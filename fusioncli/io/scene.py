@@ -101,7 +101,7 @@ class ScenePair:
     def ms_window(self, rect: Rect) -> Rect:
         """A rectangle of `ms_grid` in the coordinates of the MS layer."""
         row, col = self.alignment.ms_origin if self.ms.target is None else (0, 0)
-        return Rect(rect.row0 + row, rect.col0 + col, rect.row1 + row, rect.col1 + col)
+        return rect.shift(row, col)
 
     def read(self, window: Rect) -> Samples:
         """Read a window whose edges are multiples of the ratio; it may reach beyond the scene, which is mirrored."""

@@ -9,12 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fusioncli.errors import DataError
+
 Statistics = dict[str, "Accumulator"]
 """Named accumulators of one method; windows are merged key by key, in scene order."""
 
 _CHUNK = 8192  # pixels converted to float64 at a time: they stay in the cache
 _SIGN = np.uint32(2**31)
 _DROPPED_BITS = np.uint32(12)
+_NOTHING_COUNTED = (
+    "no MS pixel holds data all over its area",
+    "compare the extents and nodata values: fusion info FILE",
+)
 
 
 class Accumulator(Protocol):
@@ -116,11 +122,11 @@ class Histogram:
         """Value that a share q (0 … 1) of the band's pixels does not exceed: its bin's edge nearest zero.
 
         Raises:
-            ValueError: the histogram is empty.
+            DataError: the histogram is empty.
         """
         cumulated = np.cumsum(self.counts[band])
         if not len(cumulated):
-            raise ValueError("no pixels counted")
+            raise DataError(*_NOTHING_COUNTED)
         rank = np.searchsorted(cumulated, max(1, int(np.ceil(q * cumulated[-1]))))
         ordered = self.bins[band][rank] << _DROPPED_BITS
         bits = ordered ^ _SIGN if ordered & _SIGN else ~ordered >> _DROPPED_BITS << _DROPPED_BITS
@@ -150,10 +156,10 @@ class Values:
         """Percentile 100·q as Matlab's `prctile`: the k-th of n values is the percentile 100 (k - 0.5) / n.
 
         Raises:
-            ValueError: there are no values.
+            DataError: there are no values.
         """
         if not self.values.shape[1]:
-            raise ValueError("no pixels counted")
+            raise DataError(*_NOTHING_COUNTED)
         return float(np.quantile(self.values[band], q, method="hazen"))
 
 

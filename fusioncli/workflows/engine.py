@@ -75,7 +75,7 @@ class Engine:
     def fuse_part(self, model: FusionModel, part: Rect, values: OutputValues) -> tuple[np.ndarray | None, int]:
         """Fuse one part: its samples (None when no pixel holds data) and how many were clipped."""
         output = self.pair.alignment.output_in_scene
-        area = Rect(part.row0 + output.row0, part.col0 + output.col0, part.row1 + output.row0, part.col1 + output.col0)
+        area = part.shift(output.row0, output.col0)
         fused = np.zeros(
             (self.pair.bands, area.height, area.width),
             np.float32 if self.dtype != torch.float64 else np.float64,
@@ -101,7 +101,7 @@ class Engine:
 
     def _window(self, tile: Tile, output: Rect) -> Window:
         samples = self.pair.read(tile.read)
-        valid: np.ndarray | None = None if samples.valid is None else samples.valid.all(0, keepdims=True)
+        valid = None if samples.valid is None else np.asarray(samples.valid.all(0, keepdims=True))
         if tile.keep.intersect(output) != tile.keep:
             inside = np.zeros((1, tile.read.height, tile.read.width), bool)
             inside[:, *tile.keep.intersect(output).slices(tile.read)] = True

@@ -9,7 +9,6 @@ import numpy as np
 
 from fusioncli.core.tiling import Rect, parts
 from fusioncli.core.values import OutputValues, quantise
-from fusioncli.errors import DataError
 from fusioncli.io.parts import PartStore, job_digest
 from fusioncli.io.product import Product, assemble
 from fusioncli.workflows.workers import Progress, in_order

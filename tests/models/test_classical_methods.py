@@ -128,6 +128,24 @@ def test_no_valid_pixel_is_refused(name):
         method.fit(method.observe(whole(ms, pan, torch.zeros_like(pan, dtype=torch.bool))))
 
 
+@pytest.mark.parametrize("name", ["gsa", "bt-h", "bdsd-pc"])
+def test_no_wholly_valid_ms_pixel_is_refused(name):
+    ms, pan = pair(64, 64)
+    method = build(name, SAMPLING, OPTICS)
+    assert isinstance(method, SceneMethod)
+    scattered = torch.zeros_like(pan, dtype=torch.bool)
+    scattered[..., ::3, ::3] = True
+    with pytest.raises(DataError, match="no (MS )?pixel"):
+        method.fit(method.observe(whole(ms, pan, scattered)))
+
+
+@pytest.mark.parametrize("name", SCENE_NAMES)
+def test_a_constant_scene_stays_as_it_is(name):
+    ms, pan = pair()
+    ms[:] = 700
+    np.testing.assert_allclose(fuse(name, ms, pan), 700, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", SCENE_NAMES)
 def test_a_repeated_band_is_fused_like_its_twin(name):
     """Normal equations of lower rank."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fusioncli.errors import DataError
 from fusioncli.models.statistics import Histogram, Moments, Values, merge
 
 RNG = np.random.default_rng(3)
@@ -83,5 +84,5 @@ def test_values_follow_matlabs_percentile():
 
 @pytest.mark.parametrize("kind", [Histogram, Values])
 def test_no_pixels_have_no_quantile(kind):
-    with pytest.raises(ValueError, match="no pixels"):
+    with pytest.raises(DataError, match="no MS pixel"):
         kind.of(torch.empty(2, 0)).quantile(0, 0.5)

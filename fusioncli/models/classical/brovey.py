@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fusioncli.models.classical.base import Classical
 from fusioncli.models.classical.ratio import GUARDED, UNGUARDED, Intensity, Lines, RatioFusion
-from fusioncli.models.classical.regression import least_squares, moments_of
+from fusioncli.models.classical.regression import deviation, least_squares, moments_of
 from fusioncli.models.contract import Window
 from fusioncli.models.statistics import Histogram, Moments, Statistics, Values
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
@@ -68,8 +68,7 @@ class BroveyHaze(Classical):
         levels = statistics["levels"]
         assert isinstance(levels, Histogram | Values)
         weights = least_squares(full.second[:-1, :-1], full.second[:-1, -1])
-        deviation = np.sqrt(weights @ full.covariance[:-1, :-1] @ weights)
-        slope = deviation / np.sqrt(full.covariance[-1, -1])
+        slope = deviation(weights, full.covariance[:-1, :-1]) / np.sqrt(full.covariance[-1, -1])
         haze = _haze(levels, len(weights))
         veil = weights @ haze
         shift = weights @ full.mean[:-1] - slope * full.mean[-1]

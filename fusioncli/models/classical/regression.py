@@ -67,6 +67,11 @@ def share(part: np.ndarray, whole: float | np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(part.shape), where=whole != 0)
 
 
+def deviation(weights: np.ndarray, covariance: np.ndarray) -> float:
+    """Standard deviation of a weighted sum of channels."""
+    return float(np.sqrt(max(weights @ covariance @ weights, 0.0)))
+
+
 def _square_system(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """R and r with |R z - r| = |A x - b| + constant and z = scale x, of full row rank."""
     scale = np.sqrt(np.diag(gram))

@@ -8,7 +8,7 @@ import numpy as np
 
 from fusioncli.models.classical.base import Classical
 from fusioncli.models.classical.linear import LinearFusion
-from fusioncli.models.classical.regression import least_squares, moments_of, share
+from fusioncli.models.classical.regression import deviation, least_squares, moments_of, share
 from fusioncli.models.contract import Window
 from fusioncli.models.statistics import Moments, Statistics
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
@@ -32,8 +32,8 @@ class GramSchmidt(Classical):
         full = moments_of(statistics, "full", pan=-1)
         bands = len(full.mean) - 1
         weights = np.full(bands, 1.0 / bands)
-        variance = weights @ full.covariance[:bands, :bands] @ weights
-        return self._substitute(full, weights, float(np.sqrt(variance / full.covariance[-1, -1])))
+        stretch = deviation(weights, full.covariance[:bands, :bands]) / np.sqrt(full.covariance[-1, -1])
+        return self._substitute(full, weights, stretch)
 
     def _substitute(self, full: Moments, weights: np.ndarray, stretch: float) -> LinearFusion:
         """Fuse by lms + g (stretch (pan - mean) - (I - mean)), I = weights · lms, g = cov(I, lms) / var I."""
