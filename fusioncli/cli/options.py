@@ -85,9 +85,9 @@ class MethodOptions:
         Option(
             metavar="NAME",
             rich_help_panel=_METHOD,
-            help="cubic, lanczos, or interp23tap (reference toolbox).",
+            help="lanczos, cubic, or interp23tap (reference toolbox).",
         ),
-    ] = "cubic"
+    ] = "lanczos"
     pan_weights: Annotated[
         str | None,
         Option(metavar="W,W,…", rich_help_panel=_METHOD, help="Share of each band in PAN, for brovey."),

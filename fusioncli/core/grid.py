@@ -238,7 +238,13 @@ def _supported(
     ratio = _model_ratio(ratios)
     first = [math.ceil(start / ratio - 0.5) * ratio for start in starts]
     last = [math.floor(end / ratio + 0.5) * ratio for end in ends]
-    return output.intersect(Rect(first[0], first[1], last[0], last[1]))
+    supported = output.intersect(Rect(first[0], first[1], last[0], last[1]))
+    if supported.empty:
+        raise DataError(
+            "MS and PAN overlap by less than half an MS pixel",
+            "check that the two files belong together (`fusion info FILE`)",
+        )
+    return supported
 
 
 def _check_ratio(ratios: tuple[float, float], ms: Grid, pan: Grid) -> None:

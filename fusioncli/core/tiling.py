@@ -44,7 +44,7 @@ Rule = Exact | Whole | Blend | Untiled
 
 TILE_PX = 1024
 PART_PX = 1024
-_TILE_BANDS = 8  # tiles get smaller beyond so many bands
+_TILE_BANDS = 4  # tiles get smaller beyond so many bands
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ class MethodRequest:
     Attributes:
         name: a method of the catalogue, or "auto".
         sensor: name of a sensor preset, or None to guess.
-        upsampler: "cubic", "lanczos", or "interp23tap" for the reference toolbox's own phase and borders.
+        upsampler: "lanczos", "cubic", or "interp23tap" for the reference toolbox's own phase and borders.
         pan_weights: share of each band in the PAN, or None for the sensor's.
         coregister: measure the shift between MS and PAN and take it out.
     """
 
     name: str = "auto"
     sensor: str | None = None
-    upsampler: str = "cubic"
+    upsampler: str = "lanczos"
     pan_weights: tuple[float, ...] | None = None
     coregister: bool = False
 

@@ -1,7 +1,5 @@
 """Verdicts, offsets and extents of MS/PAN pairs, with figures worked out by hand and random lattices."""
 
-import math
-
 import numpy as np
 import pytest
 from affine import Affine
@@ -106,10 +104,17 @@ class TestSnap:
         assert found.output == Rect(0, 0, 99, 118)  # MS ends at 99.5 and 118.5 PAN px
         assert found.scene == Rect(0, 0, 100, 118)
 
-    def test_positive_offset_starts_at_the_first_whole_pan_pixel(self):
+    def test_cells_count_from_the_pan_corner(self):
+        """Cell 0 of the rows has its centre (2.0) inside the MS (from 0.5); cell 0 of the columns (2.0) not (from 2.25)."""
         found = align(ms_grid(50, 60, 4, offset=(0.5, 2.25)), pan_grid(300, 300))
         assert found.verdict is Verdict.SNAP
-        assert (found.output.row0, found.output.col0) == (1, 3) == found.origin
+        assert found.origin == (0, 4)
+        assert found.output == Rect(1, 4, 200, 242)  # MS ends at 200.5 and 242.25
+
+    def test_the_grid_does_not_depend_on_where_the_ms_starts(self):
+        """Rasters cut out of one PAN and MS in different places are resampled onto one lattice."""
+        cuts = [align(ms_grid(50, 60, 4, offset=(0.5 + 4 * k, 2.25)), pan_grid(300, 300)) for k in range(5)]
+        assert {(cut.origin[0] % 4, cut.origin[1] % 4) for cut in cuts} == {(0, 0)}
 
     def test_ratio_two_and_a_half(self):
         found = align(ms_grid(40, 60, 2.5), pan_grid(100, 150))
@@ -184,7 +189,7 @@ class TestRefusals:
             align(ms_grid(20, 30, 4, offset=offset), pan_grid(80, 120))
         assert "fusion info" in caught.value.hint
 
-    @pytest.mark.parametrize("offset", [(79.5, 0.5), (0.5, 118.5), (-79.3, 0.0)])
+    @pytest.mark.parametrize("offset", [(79.5, 0.5), (0.5, 118.5), (78.5, 0.5), (-79.3, 0.0)])
     def test_snap_with_less_than_half_an_ms_pixel_in_common(self, offset):
         with pytest.raises(DataError, match="overlap"):
             align(ms_grid(20, 30, 4, offset=offset), pan_grid(80, 120))
@@ -346,5 +351,5 @@ def test_snap_loses_less_than_one_ms_pixel(seed):
     into_pan = ~pan.transform @ ms.transform
     ends = (into_pan @ (ms.width, ms.height))[::-1]
     for axis, start in enumerate((into_pan.f, into_pan.c)):
-        assert corner(alignment)[axis] <= max(0, math.ceil(start))
+        assert corner(alignment)[axis] < max(0, start) + alignment.ratio
         assert far(alignment)[axis] > min((pan.height, pan.width)[axis], ends[axis]) - alignment.ratio

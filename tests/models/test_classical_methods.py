@@ -135,7 +135,7 @@ def test_no_wholly_valid_ms_pixel_is_refused(name):
     assert isinstance(method, SceneMethod)
     scattered = torch.zeros_like(pan, dtype=torch.bool)
     scattered[..., ::3, ::3] = True
-    with pytest.raises(DataError, match="no (MS )?pixel"):
+    with pytest.raises(DataError, match=r"no (MS )?pixel"):
         method.fit(method.observe(whole(ms, pan, scattered)))
 
 

@@ -75,7 +75,7 @@ class Frame:
 
     def _bend(self, x_m: Array | float, y_m: Array | float) -> tuple[Array, Array]:
         """Three slow waves for each coordinate."""
-        waves = np.tensordot(x_m, self._wave[0], 0) + np.tensordot(y_m, self._wave[1], 0) + self._phase
+        waves = np.multiply.outer(x_m, self._wave[0]) + np.multiply.outer(y_m, self._wave[1]) + self._phase
         bend = (self._amplitude * np.sin(waves)).sum(axis=-1)
         return bend[..., 0], bend[..., 1]
 
@@ -92,6 +92,7 @@ class Canvas:
         abundance: shares of materials, shape (materials, rows, columns).
         height_m: height of the surface above the ground.
         wet: coverage of the river and its banks, where nothing is sown or built.
+        paved: coverage of roads, where no tree stands.
         broad: noise with features of about 30 m; mean 0, variance 1.
         clump: noise of about 1.5 m.
         grain: noise of about 0.5 m.
@@ -106,6 +107,7 @@ class Canvas:
         self.abundance = np.zeros((len(MATERIALS), *shape), np.float32)
         self.height_m = np.zeros(shape, np.float32)
         self.wet = np.zeros(shape, np.float32)
+        self.paved = np.zeros(shape, np.float32)
         self.broad = fractal_noise(rng, shape, 30 / gsd_m, roughness=1.6)
         self.clump = fractal_noise(rng, shape, 1.5 / gsd_m, roughness=2.2)
         self.grain = fractal_noise(rng, shape, 0.5 / gsd_m, roughness=1.2)

@@ -106,17 +106,16 @@ def verge(canvas: Canvas, distance_m: Array, width_m: float) -> None:
     """Grass and kerb beside a road, the kerb only on a bridge. Paint all verges before any road."""
     grass = canvas.inside(width_m / 2 + 3.0 + 0.4 * canvas.clump - distance_m) * (1 - canvas.wet)
     lawn(canvas, canvas.everywhere, grass, 0.35)
-    canvas.height_m[distance_m < width_m / 2 + 3.0] = 0.0
     kerb = canvas.inside(width_m / 2 + 0.7 + 0.12 * canvas.clump - distance_m)
     canvas.paint(canvas.everywhere, kerb, {"gravel": 0.45, "concrete": 0.2, "grass": 0.15}, grain=0.06)
 
 
 def road(canvas: Canvas, distance_m: Array, width_m: float) -> None:
-    """Asphalt, paler where the wheels run, patched and stained; flat, so that a bridge needs no pillars."""
+    """Asphalt, paler where the wheels run, patched and stained."""
     surface = canvas.inside(width_m / 2 - distance_m)
     wheels = np.exp(-(((distance_m - width_m / 4) / 0.7) ** 2))
     pavement(canvas, canvas.everywhere, surface, {"asphalt": 0.94 + 0.10 * wheels})
-    canvas.height_m[surface > 0.5] = 0.0
+    canvas.paved = np.maximum(canvas.paved, surface)
 
 
 def markings(canvas: Canvas, distance_m: Array, along_m: Array, width_m: float) -> None:

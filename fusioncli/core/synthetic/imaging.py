@@ -56,7 +56,7 @@ def responses(ranges_nm: tuple[Range, ...], edge_nm: float = 8.0) -> NDArray[np.
 
 
 def sample(scene: Array, factor: int, gain: float) -> Array:
-    """Blur a finely sampled image and sample it with a detector `factor` times as large.
+    """Blur a finely sampled image and sample it with detectors `factor` times as large.
 
     The detector averages over its own square, so pixel (i, j) covers rows i * factor to (i + 1) * factor and is
     centred there. A Gaussian, the optics, makes the whole response `gain` at the Nyquist frequency of the
@@ -66,7 +66,12 @@ def sample(scene: Array, factor: int, gain: float) -> Array:
         scene: shape (rows, columns), multiples of `factor`.
         factor: detector size in pixels of the scene.
         gain: in (0, 1).
+
+    Raises:
+        UsageError: if the sides are no multiples of `factor`.
     """
+    if any(size % factor for size in scene.shape):
+        raise UsageError(f"a scene of {scene.shape} pixels does not divide by {factor}", "choose another shape")
     optics = min(gain / _BOX_GAIN, 1.0)
     sigma_px = factor / np.pi * np.sqrt(-2 * np.log(optics))
     blurred = gaussian_filter(scene, sigma_px, mode="nearest", truncate=4.0) if sigma_px > 0 else scene
@@ -91,9 +96,7 @@ def photograph(
     Returns:
         MS (bands, rows, columns) and PAN (rows, columns), digital numbers of `sensor.bit_depth` bits.
     """
-    rng = np.random.default_rng(seed)
-    light = exposure or Exposure()
-    ratio = int(sensor.ratio)
+    rng, light, ratio = np.random.default_rng(seed), exposure or Exposure(), round(sensor.ratio)
     seen = scene.observe(responses((*sensor.ranges_nm, sensor.pan_nm)))
     pan = sample(seen[-1], oversampling, sensor.pan_mtf)
     ms = [sample(band, ratio * oversampling, g) for band, g in zip(seen, sensor.ms_mtf, strict=False)]

@@ -21,11 +21,15 @@ _TREES = {
 }
 
 
-def river(canvas: Canvas, cuts: tuple[Cut, ...]) -> None:
-    """Three times in four, a meandering river with trees on its banks, away from parallel roads."""
+def river(canvas: Canvas, cuts: tuple[Cut, ...]) -> list[Place]:
+    """Three times in four, a meandering river, away from parallel roads.
+
+    Returns:
+        Places on its banks where trees may grow.
+    """
     rng, extent = canvas.rng, min(canvas.extent_m)
     if rng.random() < 0.25:
-        return
+        return []
     along_u = bool(rng.random() < 0.5)
     along, across = (canvas.u_m, canvas.v_m) if along_u else (canvas.v_m, canvas.u_m)
     beside = [cut.at_m for cut in cuts if cut.along_u == along_u and cut.kind in _WIDTH_M]
@@ -38,8 +42,7 @@ def river(canvas: Canvas, cuts: tuple[Cut, ...]) -> None:
     half_width = rng.uniform(7, 12)
     ground.river(canvas, distance.astype(np.float32), half_width)
     bank = (distance > half_width + 1.5) & (distance < half_width + 7) & (canvas.broad > -0.3)
-    for place in _scattered_in(canvas, bank, spacing_m=5.0):
-        things.tree(canvas, place, rng.uniform(1.2, 3.6))
+    return _scattered_in(canvas, bank, spacing_m=5.0)
 
 
 def roads(canvas: Canvas, cuts: tuple[Cut, ...]) -> None:
@@ -59,6 +62,14 @@ def roads(canvas: Canvas, cuts: tuple[Cut, ...]) -> None:
         ground.road(canvas, distance, width)
         if width > 6:
             ground.markings(canvas, distance, along, width)
+
+
+def riverside(canvas: Canvas, banks: list[Place]) -> None:
+    """Trees on the banks, but not on a bridge."""
+    for place in banks:
+        area = canvas.window(place, 2.0).area
+        if canvas.paved[area].max(initial=0.0) < 0.1:
+            things.tree(canvas, place, canvas.rng.uniform(1.2, 3.6))
 
 
 def hedgerows(canvas: Canvas, cuts: tuple[Cut, ...]) -> None:

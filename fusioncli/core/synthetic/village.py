@@ -151,7 +151,7 @@ def pitch(site: Site) -> None:
     width = min(min(parcel.size_m) - 14, 0.64 * length)
     angle = 0.0 if parcel.size_m[0] > parcel.size_m[1] else _RIGHT_ANGLE
     if width > 20:
-        window = canvas.window(parcel.centre_m, length / 2 + 4, angle)
+        window = canvas.window(parcel.centre_m, float(np.hypot(length, width)) / 2 + 6, angle)
         a, b = np.abs(window.along_m), np.abs(window.across_m)
         mown = 0.92 + 0.13 * (np.sin(2 * np.pi * window.along_m / 11.0) > 0)
         turf = canvas.box(window, (length + 6, width + 6))
