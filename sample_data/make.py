@@ -49,7 +49,6 @@ def write(path: Path, image: np.ndarray, names: list[str], colours: list[ColorIn
         out.colorinterp = colours
         out.update_tags(
             TIFFTAG_IMAGEDESCRIPTION="Synthetic scene of no real place, written by sample_data/make.py",
-            TIFFTAG_COPYRIGHT="none (CC0)",
             BIT_DEPTH=str(SENSOR.bit_depth),
         )
 

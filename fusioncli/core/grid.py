@@ -269,7 +269,7 @@ def _check_ratio(ratios: tuple[float, float], ms: Grid, pan: Grid) -> None:
 
 
 def _overlap(corners: list[tuple[float, float]], ms: Grid, pan: Grid) -> Rect:
-    """PAN pixels that lie wholly inside the bounding box of the MS, at a tolerance of 0.01 px."""
+    """PAN pixels that lie wholly inside the bounding box of the MS, at a tolerance of 0.05 px."""
     cols, rows = [c for c, _ in corners], [r for _, r in corners]
     box = Rect(
         math.ceil(min(rows) - 0.05),

@@ -7,6 +7,7 @@ import numpy as np
 from fusioncli import __version__
 from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import PART_PX, Rect
+from fusioncli.core.values import sample_type
 from fusioncli.io.files import check_writable
 from fusioncli.io.product import Product
 from fusioncli.io.scene import ScenePair
@@ -28,7 +29,7 @@ def write_aligned_ms(pair: ScenePair, request: OutputRequest, progress: Progress
         grid,
         pair.output_crs,
         tuple(band for file in files for band in file.bands),
-        request.dtype or str(np.result_type(*(file.dtype for file in files))),
+        sample_type(request.dtype or str(np.result_type(*(file.dtype for file in files)))),
         declared if request.nodata is None else request.nodata,
         {**files[0].tags, "FUSION_SOFTWARE": f"fusioncli {__version__}", "FUSION_GRID": pair.alignment.reason},
         request.cog,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from fusioncli.core.tiling import PART_PX, Tiling, Untiled
 from fusioncli.errors import DataError, UsageError
-from fusioncli.io.environment import cache_mb
+from fusioncli.io.environment import CACHE_SHARE, cache_mb
 
 _FIXED_MB = 420  # interpreter, torch and GDAL before any pixel
 _MIN_PART_PX = 256
@@ -70,22 +71,24 @@ def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resourc
     cache = cache_mb(resources.mem_limit_mb)
     threads = max(1, resources.threads or available_cores())
     part_px = resources.part_px or PART_PX
+    sample_bytes = bands * (4 + 3 * np.dtype(output_dtype).itemsize)
     window_mb = _window_mb(tiling, bands, dtype)
     room_mb = resources.mem_limit_mb - _FIXED_MB - cache
-    while threads > 1 and threads * (window_mb + _part_mb(part_px, bands, output_dtype)) > room_mb:
+    while threads > 1 and threads * (window_mb + _part_mb(tiling, part_px, sample_bytes)) > room_mb:
         threads -= 1
     while resources.part_px is None and part_px > _MIN_PART_PX:
-        if threads * (window_mb + _part_mb(part_px, bands, output_dtype)) <= room_mb:
+        if threads * (window_mb + _part_mb(tiling, part_px, sample_bytes)) <= room_mb:
             break
         part_px //= 2
-    need_mb = _FIXED_MB + cache + threads * (window_mb + _part_mb(part_px, bands, output_dtype))
-    if need_mb > resources.mem_limit_mb:
+    work_mb = threads * (window_mb + _part_mb(tiling, part_px, sample_bytes))
+    if work_mb > room_mb:
         whole = " (this upsampler needs the whole scene at once)" if isinstance(tiling.rule, Untiled) else ""
+        enough_mb = (_FIXED_MB + work_mb) * CACHE_SHARE / (CACHE_SHARE - 1)
         raise DataError(
-            f"the job needs about {need_mb:.0f} MB, the limit is {resources.mem_limit_mb} MB{whole}",
-            f"pass --mem-limit {int(need_mb * 1.1)}" + (", or --upsampler cubic" if whole else ""),
+            f"the job needs about {enough_mb:.0f} MB, the limit is {resources.mem_limit_mb} MB{whole}",
+            f"pass --mem-limit {int(enough_mb) + 2}" + (", or --upsampler cubic" if whole else ""),
         )
-    return Budget(threads, part_px, int(need_mb), pick_device(resources.device), dtype)
+    return Budget(threads, part_px, int(_FIXED_MB + cache + work_mb), pick_device(resources.device), dtype)
 
 
 def available_cores() -> int:
@@ -103,12 +106,11 @@ def pick_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"no device is called '{name}'", "use auto, cpu, cuda or cuda:0") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device is usable here", "use --device cpu, or install a CUDA build of torch")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UsageError(f"no device is called '{name}'", "use auto, cpu, cuda or cuda:0")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"no device {name} is usable here", "use --device cpu, or install a CUDA build of torch")
     return device
 
 
@@ -117,6 +119,5 @@ def _window_mb(tiling: Tiling, bands: int, dtype: torch.dtype) -> float:
     return height * width * (bands * _TEMPORARIES + 3) * dtype.itemsize / 1e6
 
 
-def _part_mb(part_px: int, bands: int, output_dtype: str) -> float:
-    itemsize = np.dtype(output_dtype).itemsize
-    return part_px**2 * bands * (4 + 3 * itemsize) / 1e6
+def _part_mb(tiling: Tiling, part_px: int, sample_bytes: int) -> float:
+    return min(part_px, tiling.scene.height) * min(part_px, tiling.scene.width) * sample_bytes / 1e6

@@ -12,7 +12,7 @@ from fusioncli import __version__
 from fusioncli.core.grid import Verdict
 from fusioncli.core.sensors import Sensor, find_sensor, guess_sensor
 from fusioncli.core.tiling import Rect, Tiling, parts
-from fusioncli.core.values import OutputValues
+from fusioncli.core.values import OutputValues, sample_type
 from fusioncli.errors import UsageError
 from fusioncli.io.files import check_writable
 from fusioncli.io.parts import PartStore, job_digest
@@ -76,7 +76,8 @@ class FusePlan:
             self.sensor,
             self.model.card,
             self.tiling,
-            self.budget,
+            self.budget.device,
+            self.budget.dtype,
             self.values,
         )
         digest = job_digest(inputs, [repr(item) for item in everything])
@@ -129,7 +130,7 @@ def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) ->
 
 
 def _values(request: OutputRequest, pair: ScenePair) -> OutputValues:
-    dtype = request.dtype or str(np.result_type(*(file.dtype for file in pair.ms.files)))
+    dtype = sample_type(request.dtype or str(np.result_type(*(file.dtype for file in pair.ms.files))))
     bit_depth = request.bit_depth or pair.ms.files[0].bit_depth
     return OutputValues.of(dtype, _nodata(request, pair, dtype), bit_depth)
 

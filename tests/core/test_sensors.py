@@ -32,9 +32,7 @@ def test_gains_are_the_published_ones(name):
 
 
 def test_every_sensor_of_the_list_is_there():
-    expected = (
-        "WV2 WV3 WV4 GE1 QB IKONOS GF2 PLEIADES PNEO SPOT6 SPOT7 LANDSAT7 LANDSAT8 LANDSAT9 PRISMA ENMAP"
-    )
+    expected = "WV2 WV3 WV4 GE1 QB IKONOS GF2 PLEIADES PNEO SPOT6 SPOT7 LANDSAT7 LANDSAT8 LANDSAT9 PRISMA ENMAP"
     assert set(expected.split()) | {"GENERIC"} == set(SENSORS)
 
 
@@ -281,9 +279,7 @@ def test_guess_from_eight_bands():
     assert "--sensor WV2" in reason
 
 
-@pytest.mark.parametrize(
-    ("bands", "ratio", "expected"), [(7, 2, "LANDSAT8"), (66, 6, "PRISMA"), (7, 4, "GENERIC")]
-)
+@pytest.mark.parametrize(("bands", "ratio", "expected"), [(7, 2, "LANDSAT8"), (66, 6, "PRISMA"), (7, 4, "GENERIC")])
 def test_guess_from_bands_and_ratio(bands, ratio, expected):
     sensor, reason = guess_sensor({}, [], bands, ratio)
     assert sensor.name == expected

@@ -40,15 +40,15 @@ PIXEL_INDICES = [
 
 @pytest.fixture
 def images() -> dict[str, Tensor]:
-    return dict(inputs("qb"))
+    return {name: image[..., :96, :96] for name, image in inputs("qb").items()}
 
 
 @pytest.fixture
 def mask() -> Tensor:
     """A ragged region and a few lone pixels, one of them on the border."""
-    valid = np.ones((128, 128), bool)
-    rows, cols = np.mgrid[:128, :128]
-    valid[(rows - 20) ** 2 + (cols - 90) ** 2 < 300] = False
+    valid = np.ones((96, 96), bool)
+    rows, cols = np.mgrid[:96, :96]
+    valid[(rows - 20) ** 2 + (cols - 70) ** 2 < 300] = False
     valid[[40, 77, 0], [3, 50, 60]] = False
     return torch.from_numpy(valid)[None, None]
 
@@ -83,7 +83,7 @@ def test_nothing_valid_is_an_error(name: str, images: dict, mask: Tensor) -> Non
 
 
 @pytest.mark.parametrize("index", PIXEL_INDICES)
-def test_pixel_indices_see_valid_pixels_only(index, images: dict, mask: Tensor) -> None:  # noqa: ANN001
+def test_pixel_indices_see_valid_pixels_only(index, images: dict, mask: Tensor) -> None:
     reference, fused = images["reference"], images["fused"]
     lists = (x.double().flatten(2)[..., mask.flatten()][:, :, None] for x in (reference, fused))
     assert index(reference, fused, mask=mask) == approx(index(*lists), rel=1e-12)
@@ -91,8 +91,8 @@ def test_pixel_indices_see_valid_pixels_only(index, images: dict, mask: Tensor) 
 
 def test_q2n_drops_blocks(images: dict, mask: Tensor) -> None:
     quality = Q2n().quality_map(images["reference"], images["fused"]).numpy()
-    whole = mask[0, 0].numpy().reshape(4, 32, 4, 32).all((1, 3))
-    assert 0 < whole.sum() < 16
+    whole = mask[0, 0].numpy().reshape(3, 32, 3, 32).all((1, 3))
+    assert 0 < whole.sum() < 9
     assert q2n(images["reference"], images["fused"], mask=mask) == approx(quality[whole].mean(), rel=1e-12)
 
 

@@ -25,7 +25,7 @@ from fusioncli.metrics.uiqi import uiqi
 
 
 def own(name: str) -> list[Tensor]:
-    return [inputs("qb")[x].double() for x in fresh(name).inputs]
+    return [inputs("qb")[x][..., :64, :64].double() for x in fresh(name).inputs]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_value_that_is_no_number(name: str, value: float) -> None:
     for position in range(len(own(name))):
         images = own(name)
         images[position] = images[position].clone()
-        images[position][0, 0, 70, 30] = value
+        images[position][0, 0, 50, 30] = value
         with pytest.raises(DataError, match=f"{fresh(name).inputs[position]!r} holds NaN"):
             fresh(name).update(*images)
 
@@ -50,7 +50,7 @@ def test_shapes_that_do_not_fit(name: str) -> None:
     for bad in (images[-1][..., :-1], images[-1].repeat(1, 2, 1, 1), images[-1].repeat(2, 1, 1, 1), images[-1][0]):
         with pytest.raises(DataError, match="has shape"):
             fresh(name).update(*images[:-1], bad)
-    for bad in (torch.ones(1, 1, 3, 3, dtype=torch.bool), torch.ones(1, 1, 128, 128)):
+    for bad in (torch.ones(1, 1, 3, 3, dtype=torch.bool), torch.ones(1, 1, 64, 64)):
         with pytest.raises(DataError, match="mask"):
             fresh(name).update(*images, mask=bad)
 
@@ -64,9 +64,9 @@ def test_an_index_that_counted_nothing() -> None:
 @pytest.mark.parametrize("name", ["Q", "SSIM", "D_lambda", "D_s", "SCC"])
 def test_images_smaller_than_a_window(name: str) -> None:
     metric = fresh(name).update(*(x[..., :2, :9] for x in own(name)))
-    with pytest.raises(DataError, match="larger than the window"):
-        metric.compute() if name != "SCC" else pytest.raises
-        raise DataError("", "larger than the window")
+    with pytest.raises(DataError, match=f"{name} found no") as caught:
+        metric.compute()
+    assert "larger than the window" in caught.value.hint
 
 
 def test_spectra_of_zero_only(textured: Tensor) -> None:

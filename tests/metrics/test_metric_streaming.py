@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,8 +44,8 @@ def random_cuts(metric: Metric, rng: np.random.Generator) -> list[Cut]:
     halo_px = metric.halo_px + int(rng.integers(0, 3))
     cuts = [
         Cut(scene, Rect(top, left, bottom, right), halo_px)
-        for top, bottom in zip(rows, rows[1:], strict=False)
-        for left, right in zip(cols, cols[1:], strict=False)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(cols)
     ]
     return [cuts[i] for i in rng.permutation(len(cuts))]
 
@@ -75,7 +76,7 @@ def test_any_cut_gives_the_whole(
     with monkeypatch.context() as patched:
         patched.setitem(contract._PIECE_VALUES, "cpu", 2**40)
         whole = fresh(name).update(*(images[x] for x in fresh(name).inputs), mask=valid).compute()
-    for seed in range(3):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         cuts = random_cuts(fresh(name), rng)
         one, other = fresh(name), fresh(name)
@@ -95,7 +96,7 @@ def test_overlapping_blocks_stream_too(images: dict) -> None:
 
 
 @pytest.mark.parametrize("make", [reduced_resolution, full_resolution])
-def test_a_suite_streams_in_threads(make, images: dict, mask: Tensor) -> None:  # noqa: ANN001
+def test_a_suite_streams_in_threads(make, images: dict, mask: Tensor) -> None:
     whole = make(SETTINGS).update(images, mask).compute()
     suites = [make(SETTINGS) for _ in range(3)]
     cuts = list(Cut.whole(HEIGHT, WIDTH).pieces(64, suites[0].align_px, suites[0].halo_px))

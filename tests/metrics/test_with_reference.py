@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-from metric_scenes import GOLDEN, candidate, nchw, observed
 from golden_scenes import RATIO, TOP_DN, golden_scene
+from metric_scenes import GOLDEN, candidate, nchw, observed
 from pytest import approx
 
 from fusioncli.metrics.cc import cc

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy import fft
 from scipy.special import erf
 
 from fusioncli.core.sensors import Range, Sensor
@@ -14,9 +14,6 @@ from fusioncli.core.synthetic.landscape import Landscape
 from fusioncli.core.synthetic.spectra import WAVELENGTHS_NM
 from fusioncli.core.synthetic.textures import Array
 from fusioncli.errors import UsageError
-
-_BOX_GAIN = 2 / np.pi
-"""Gain of a square detector at the Nyquist frequency of its own pitch: sinc(1/2)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,8 @@ def sample(scene: Array, factor: int, gain: float) -> Array:
 
     The detector averages over its own square, so pixel (i, j) covers rows i * factor to (i + 1) * factor and is
     centred there. A Gaussian, the optics, makes the whole response `gain` at the Nyquist frequency of the
-    detectors. A gain above that of the detector alone, 0.64, cannot be reached and gives no blur.
+    detectors. A gain above that of the detector alone, about 0.64, cannot be reached and gives no blur. Beyond
+    its edges the scene is taken to be mirrored.
 
     Args:
         scene: shape (rows, columns), multiples of `factor`.
@@ -72,9 +70,11 @@ def sample(scene: Array, factor: int, gain: float) -> Array:
     """
     if any(size % factor for size in scene.shape):
         raise UsageError(f"a scene of {scene.shape} pixels does not divide by {factor}", "choose another shape")
-    optics = min(gain / _BOX_GAIN, 1.0)
-    sigma_px = factor / np.pi * np.sqrt(-2 * np.log(optics))
-    blurred = gaussian_filter(scene, sigma_px, mode="nearest", truncate=4.0) if sigma_px > 0 else scene
+    detector = 1 / (factor * np.sin(np.pi / (2 * factor)))
+    optics = min(gain / detector, 1.0)
+    transfer = [optics ** ((factor * np.arange(size) / size) ** 2) for size in scene.shape]
+    spectrum = np.asarray(fft.dctn(scene, type=2)) * np.multiply.outer(*transfer).astype(np.float32)
+    blurred = np.asarray(fft.idctn(spectrum, type=2))
     rows, columns = (size // factor for size in scene.shape)
     return blurred.reshape(rows, factor, columns, factor).mean(axis=(1, 3), dtype=np.float64).astype(np.float32)
 

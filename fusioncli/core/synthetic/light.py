@@ -59,7 +59,8 @@ def _shadow(height_m: Array, gsd_m: float, sun: Sun) -> Array:
 
 
 def _overlap(shape: tuple[int, ...], rows: int, columns: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Slices such that `array[there]` is `array[here]` moved by (rows, columns)."""
-    here = tuple(slice(max(-d, 0), n - max(d, 0)) for n, d in zip(shape, (rows, columns), strict=True))
-    there = tuple(slice(max(d, 0), n - max(-d, 0)) for n, d in zip(shape, (rows, columns), strict=True))
+    """Slices such that `array[there]` is `array[here]` moved by (rows, columns); empty if they do not meet."""
+    moves = tuple(zip(shape, (rows, columns), strict=True))
+    here = tuple(slice(max(-move, 0), max(size - max(move, 0), 0)) for size, move in moves)
+    there = tuple(slice(max(move, 0), max(size - max(-move, 0), 0)) for size, move in moves)
     return here, there

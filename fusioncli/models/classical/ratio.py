@@ -13,7 +13,7 @@ from torch import Tensor
 from fusioncli.models.contract import Card
 from fusioncli.ops.sampling import Sampling
 
-GUARDED = (0.0, 10.0)
+GUARDED = (0.0, 4.0)
 UNGUARDED = (-math.inf, math.inf)
 
 
@@ -58,7 +58,7 @@ class RatioFusion:
 
     The denominator predicts a positive radiance. Where it is not positive (deep shadow, negative reflectance)
     a ratio means nothing and 1 is taken; elsewhere the ratio is limited to `limits`, so that noise divided by
-    nearly nothing cannot explode. Ordinary pixels, with ratios of 0.2 to 5, are touched by neither.
+    nearly nothing cannot explode. Ordinary pixels are touched by neither; with a limit of 10 the darkest shadows of real scenes sparkle.
 
     Attributes:
         card: of the method that was fitted.
