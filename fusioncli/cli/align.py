@@ -33,6 +33,7 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
     Example: fusion align --ms scene_ms.tif --pan scene_pan.tif --correct -o aligned_ms.tif
     """
     from fusioncli.io.environment import gdal_environment
+    from fusioncli.io.files import check_writable
     from fusioncli.io.scene import open_pair
     from fusioncli.workflows.align import write_aligned_ms
     from fusioncli.workflows.coregister import WARN_PX, measure_shift, open_registered
@@ -40,6 +41,8 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
 
     if correct.correct and output.output is None:
         raise UsageError("--correct needs a file to write to", "add -o aligned_ms.tif")
+    if correct.correct and output.output:
+        check_writable(output.output, output.overwrite, 0)
     render.listen_to_gdal(common)
     with gdal_environment(_MEM_LIMIT_MB, common.gdal_config):
         scene = open_pair(pair_request(pair))
@@ -59,7 +62,7 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
         if shift.length_px > WARN_PX and not correct.correct:
             text = f"MS and PAN contents are {shift.length_px:.2f} PAN px apart, more than {WARN_PX}"
             render.notes([f"{text}; consider `pansharpen --coregister` or `align --correct -o FILE`"], common)
-        if correct.correct and output.output is not None:
+        if correct.correct and output.output:
             request = OutputRequest(
                 output.output,
                 output.overwrite,

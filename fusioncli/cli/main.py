@@ -63,7 +63,8 @@ def main(arguments: Sequence[str]) -> int:
         complaint = getattr(error, "format_message", None)  # only errors of the option parser have one
         if complaint is None or "--debug" in arguments:
             return _bug(error, "--debug" in arguments)
-        _complain(UsageError(complaint().rstrip("."), _usage_hint(arguments)))
+        if arguments:  # without any, the help has been printed
+            _complain(UsageError(complaint().rstrip("."), _usage_hint(arguments)))
         return UsageError.exit_code
 
 
@@ -73,7 +74,8 @@ def run() -> None:
 
 
 def _complain(error: FusionError) -> None:
-    typer.echo(f"error: {error.message}\nhint: {error.hint}", err=True)
+    for label, text in (("error", error.message), ("hint", error.hint)):
+        typer.echo(f"{label}: {' '.join(text.split())}", err=True)
 
 
 def _bug(error: Exception, debug: bool) -> int:

@@ -42,7 +42,8 @@ def pansharpen(
             report = run_fusion(plan, progress)
     if report.clipped > 0:
         low, high = plan.values.low, plan.values.high
-        render.notes([f"{report.clipped:.3%} of the samples were clipped to {low:g} … {high:g}"], common)
+        share = f"{report.clipped:.3%}" if report.clipped >= 0.00001 else "less than 0.001%"
+        render.notes([f"{share} of the samples were clipped to {low:g} … {high:g}"], common)
     facts |= {"clipped": report.clipped, "reused_parts": report.reused}
     render.result(str(report.path), facts, common)
 
@@ -51,12 +52,11 @@ def pair_request(pair: PairOptions) -> PairRequest:
     """The files, as the user gave them."""
     from fusioncli.io.scene import PairRequest
 
-    bounds = parsing.numbers(pair.bounds, "--bounds", 4)
     return PairRequest(
         ms=tuple(pair.ms),
         pan=pair.pan,
         nodata=parsing.number(pair.src_nodata, "--src-nodata"),
-        bounds=None if bounds is None else (bounds[0], bounds[1], bounds[2], bounds[3]),
+        bounds=parsing.area(pair.bounds),
         ignore_georef=pair.ignore_georef,
     )
 
@@ -82,7 +82,7 @@ def fuse_request(pair: PairOptions, method: MethodOptions, output: OutputOptions
             method.method,
             method.sensor,
             method.upsampler,
-            parsing.numbers(method.pan_weights, "--pan-weights"),
+            parsing.shares(method.pan_weights),
             method.coregister,
         ),
         Resources(parsing.threads(run.threads), run.mem_limit, run.device, run.part_size),

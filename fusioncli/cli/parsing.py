@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from fusioncli.errors import UsageError
@@ -17,28 +18,10 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not (key and equals):
-            raise UsageError(f"{option} takes KEY=VALUE, got '{text}'", f"for example {option} COMPRESS=ZSTD")
+            example = "GDAL_NUM_THREADS=2" if option == "--config" else "COMPRESS=ZSTD"
+            raise UsageError(f"{option} takes KEY=VALUE, got '{text}'", f"for example {option} {example}")
         found[key.upper()] = value
     return found
-
-
-def numbers(text: str | None, option: str, count: int | None = None) -> tuple[float, ...] | None:
-    """Comma-separated (or space-separated) numbers.
-
-    Raises:
-        UsageError: not numbers, or not as many as needed.
-    """
-    if text is None:
-        return None
-    try:
-        values = tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError as error:
-        raise UsageError(
-            f"{option} takes numbers, got '{text}'", f"for example {option} 0.25,0.25,0.25,0.25"
-        ) from error
-    if not values or (count is not None and len(values) != count):
-        raise UsageError(f"{option} takes {count or 'some'} numbers, got {len(values)}", "separate them with commas")
-    return values
 
 
 def number(text: str | None, option: str) -> float | None:
@@ -47,8 +30,54 @@ def number(text: str | None, option: str) -> float | None:
     Raises:
         UsageError: not a number.
     """
-    values = numbers(text, option, 1)
-    return None if values is None else values[0]
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{option} takes a number, got '{text}'", f"for example {option} 0") from error
+
+
+def area(text: str | None) -> tuple[float, float, float, float] | None:
+    """The corners of `--bounds`, separated by commas or spaces.
+
+    Raises:
+        UsageError: not four finite numbers, or an area without extent.
+    """
+    if text is None:
+        return None
+    values = _finite(text)
+    if len(values) != 4 or values[0] == values[2] or values[1] == values[3]:
+        raise UsageError(
+            f"--bounds takes two opposite corners, got '{text}'", "give X0,Y0,X1,Y1 in the CRS of PAN: fusion info PAN"
+        )
+    return values[0], values[1], values[2], values[3]
+
+
+def shares(text: str | None) -> tuple[float, ...] | None:
+    """The weights of `--pan-weights`, scaled to sum 1.
+
+    Raises:
+        UsageError: not numbers, one below 0, or all 0.
+    """
+    if text is None:
+        return None
+    values = _finite(text)
+    if not values or min(values) < 0 or sum(values) == 0:
+        raise UsageError(
+            f"--pan-weights takes one number of at least 0 per band, got '{text}'",
+            "for example --pan-weights 0.2,0.3,0.4,0.1",
+        )
+    return tuple(value / sum(values) for value in values)
+
+
+def _finite(text: str) -> tuple[float, ...]:
+    """Numbers separated by commas or spaces; none at all if one of them is not a finite number."""
+    try:
+        values = tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        return ()
+    return values if all(map(math.isfinite, values)) else ()
 
 
 def threads(text: str) -> int | None:
@@ -59,6 +88,6 @@ def threads(text: str) -> int | None:
     """
     if text.upper() == "ALL_CPUS":
         return None
-    if not text.isdigit() or int(text) == 0:
+    if not text.isdecimal() or int(text) == 0:
         raise UsageError(f"--threads takes a number or ALL_CPUS, got '{text}'", "for example --threads 2")
     return int(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import re
@@ -167,7 +168,11 @@ def find_sensor(name: str) -> Sensor:
 
 
 def guess_sensor(
-    tags: Mapping[str, str], filenames: Sequence[str], bands: int, ratio: float | None
+    tags: Mapping[str, str],
+    filenames: Sequence[str],
+    bands: int,
+    ratio: float | None,
+    names: Sequence[str | None] = (),
 ) -> tuple[Sensor, str]:
     """The sensor that most likely took a scene, fitted to its bands, and one sentence that says why.
 
@@ -179,10 +184,11 @@ def guess_sensor(
         filenames: paths of the MS and PAN files; stacked single-band files tell their bands by their names.
         bands: number of MS bands.
         ratio: MS pixel size over PAN pixel size, if known.
+        names: what the file calls its bands (descriptions or colours), if it does.
     """
     for evidence, text in _evidence(tags, filenames):
         if sensor := _named_in(text):
-            fitted = _fit(sensor, filenames, bands)
+            fitted = _fit(sensor, filenames, bands, names)
             reason = f"{sensor.title}, because {evidence} is {shorten(text, 60)!r}"
             return fitted, f"{reason}; {fitted.note}" if fitted.note else reason
     name, reason = _from_band_count(bands, ratio)
@@ -208,11 +214,15 @@ def _named_in(text: str) -> Sensor | None:
     return SENSORS[best] if length[best] else None
 
 
-def _fit(sensor: Sensor, filenames: Sequence[str], bands: int) -> Sensor:
-    """Choose the bands by the codes that end the names of single-band files, else by their number."""
+def _fit(sensor: Sensor, filenames: Sequence[str], bands: int, names: Sequence[str | None]) -> Sensor:
+    """Choose the bands by their names, else by the codes that end single-band file names, else by their number."""
     endings = [re.split(r"[_\-.]", PurePath(name).stem)[-1].upper() for name in filenames]
     codes = [code for code in endings if code in sensor.codes]
-    return sensor.select(codes) if len(codes) == bands else sensor.for_bands(bands)
+    for known in ([name for name in names if name], codes):
+        if len(known) == bands:
+            with contextlib.suppress(UsageError):
+                return sensor.select(known)
+    return sensor.for_bands(bands)
 
 
 def _from_band_count(bands: int, ratio: float | None) -> tuple[str, str]:

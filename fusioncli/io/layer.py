@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rasterio.windows import Window
 from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
-from fusioncli.io.raster import Raster, open_raster
+from fusioncli.io.raster import Raster, open_raster, single_bands
 
 _WARP_TOLERANCE_PX = 1e-9  # smaller windows then equal the whole image; 0 crashes rasterio 1.4
 
@@ -78,7 +79,7 @@ class Layer:
         inside = window.intersect(Rect(0, 0, height, width))
         if inside.empty:
             raise ValueError(f"window {window} does not touch the {height} x {width} grid")
-        pieces, gaps = zip(*(self._read_file(i, inside) for i in range(len(self.files))), strict=True)
+        pieces, gaps = zip(*(self._read_file(i, inside) for i in range(len(self._sources))), strict=True)
         samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         valid = None
         if any(gap is not None for gap in gaps):
@@ -95,7 +96,7 @@ class Layer:
         return samples, valid
 
     def _read_file(self, number: int, inside: Rect) -> tuple[np.ndarray, np.ndarray | None]:
-        file = self.files[number]
+        file = self._sources[number]
         dataset = self._datasets()[number]
         window = Window(inside.col0, inside.row0, inside.width, inside.height)  # pyright: ignore[reportCallIssue] - attrs class
         try:
@@ -112,17 +113,27 @@ class Layer:
     def _validity(self, file: Raster, dataset: Any, window: Window, samples: np.ndarray) -> np.ndarray | None:  # noqa: ANN401 - DatasetReader or WarpedVRT
         if not self.masked:
             return None
-        if file.imposed and self.target is None:
-            valid = samples != file.nodata
-        else:
-            valid = dataset.read_masks(file.indexes, window=window) > 0
-        valid &= np.isfinite(samples)
+        valid = np.isfinite(samples)
+        if self.target is None:  # a resampled file holds NaN wherever a pixel is missing
+            if file.imposed:
+                valid &= samples != file.nodata
+            else:
+                valid &= dataset.read_masks(file.indexes, window=window) > 0
+            if file.alpha is not None:  # GDAL makes a mask of it for one and three colours only
+                valid &= dataset.read(file.alpha, window=window) > 0
         return None if valid.all() else valid
+
+    @cached_property
+    def _sources(self) -> tuple[Raster, ...]:
+        """The files; their single bands when resampled, since the warper takes for missing what all bands miss."""
+        if self.target is None:
+            return self.files
+        return tuple(source for file in self.files for source in single_bands(file))
 
     def _datasets(self) -> list[Any]:
         """This thread's own handles, closed when the thread ends (rasterio forbids closing them from another)."""
         if not hasattr(self._handles, "datasets"):
-            self._handles.datasets = [self._dataset(file) for file in self.files]
+            self._handles.datasets = [self._dataset(source) for source in self._sources]
         return self._handles.datasets
 
     def _dataset(self, file: Raster) -> Any:  # noqa: ANN401 - DatasetReader or WarpedVRT
@@ -133,11 +144,13 @@ class Layer:
         source: dict[str, Any] = {"src_crs": self.target.source_crs}
         if file.sensor_model is None:
             source["src_transform"] = file.grid.transform
-        if file.nodata is not None:
-            source |= {"src_nodata": file.nodata, "nodata": file.nodata}
+        if file.alpha is not None:
+            source["src_alpha"] = file.alpha
         return WarpedVRT(
             dataset,
             **source,
+            src_nodata=np.nan if file.nodata is None else file.nodata,
+            nodata=np.nan,
             crs=self.target.crs,
             transform=grid.transform,
             height=grid.height,
@@ -145,6 +158,5 @@ class Layer:
             dtype="float32",
             resampling=Resampling.cubic,
             tolerance=_WARP_TOLERANCE_PX,
-            add_alpha=file.nodata is None,
             warp_extras=dict(self.target.options),
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -13,11 +15,12 @@ import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import Rect
-from fusioncli.errors import DataError
+from fusioncli.errors import DataError, UsageError
 from fusioncli.io.files import whole_file
 from fusioncli.io.parts import PartStore
 from fusioncli.io.raster import Band
@@ -32,6 +35,7 @@ _GDAL_TYPES = {
     "float32": "Float32",
     "float64": "Float64",
 }
+_PREDICTED = ("DEFLATE", "LZW", "ZSTD")  # compressions that gain from differences between neighbours
 _COLOUR_NAMES = {ColorInterp.grey: "Gray", ColorInterp.black: "Black"}
 
 
@@ -82,12 +86,12 @@ def assemble(product: Product, store: PartStore, parts: Sequence[Rect], path: Pa
     with whole_file(path) as temporary:
         try:
             rasterio.shutil.copy(str(mosaic), str(temporary), **creation_options(product))
-            _check_complete(product, temporary)
-        except RasterioError as error:
+        except Exception as error:  # GDAL's own errors have no public base class
             text = str(error.__cause__ or error).splitlines()[0]
             raise DataError(
                 f"{path} cannot be written ({text})", "is the disk full? Otherwise check the --co options"
             ) from error
+        _check_complete(product, temporary)
 
 
 def creation_options(product: Product) -> dict[str, str]:
@@ -98,19 +102,61 @@ def creation_options(product: Product) -> dict[str, str]:
         ours = {"driver": "COG", "PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE", **common}
     else:
         ours = {"driver": "GTiff", "TILED": "YES", "PREDICTOR": predictor, **common}
-    ours |= product.options
-    if ours["COMPRESS"].upper() in ("NONE", "JPEG", "WEBP", "PACKBITS", "LERC"):
-        ours.pop("PREDICTOR", None)
-    return ours
+    if product.options.get("COMPRESS", "DEFLATE").upper() not in _PREDICTED:
+        ours.pop("PREDICTOR")
+    return ours | product.options
+
+
+def check_options(product: Product) -> None:
+    """Try the creation options on a few pixels in memory: GDAL ignores what it does not know, or writes rubbish.
+
+    Raises:
+        UsageError: GDAL warns, refuses, or cannot read back what it wrote.
+    """
+    samples = np.ones((len(product.bands), 16, 16), product.dtype)
+    profile = {"driver": "GTiff", "count": len(samples), "height": 16, "width": 16, "dtype": product.dtype}
+    with _gdal_warnings() as complaints, MemoryFile() as source, MemoryFile(ext=".tif") as trial:
+        try:
+            with source.open(**profile) as dataset:
+                dataset.write(samples)
+            rasterio.shutil.copy(source.name, trial.name, **creation_options(product))
+            with rasterio.open(trial.name) as dataset:
+                dataset.read()
+        except Exception as error:  # GDAL's own errors have no public base class
+            complaints.append(str(error.__cause__ or error))
+    if complaints:
+        given = " ".join(f"--co {key}={value}" for key, value in product.options.items())
+        raise UsageError(
+            f"GDAL does not take {given} ({complaints[0]})",
+            f"https://gdal.org/drivers/raster/{'cog' if product.cog else 'gtiff'}.html lists the options",
+        )
+
+
+@contextmanager
+def _gdal_warnings() -> Iterator[list[str]]:
+    """Collect what GDAL warns about, which rasterio hands to its logger."""
+    texts: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: texts.append(record.getMessage())
+    logger = logging.getLogger("rasterio._env")
+    logger.addHandler(handler)
+    try:
+        yield texts
+    finally:
+        logger.removeHandler(handler)
 
 
 def _check_complete(product: Product, path: Path) -> None:
     """The last block can be read: a full disk may leave a file that opens."""
-    with rasterio.open(path) as dataset:
-        row, col = dataset.height - 1, dataset.width - 1
-        window = Window(col, row, 1, 1)  # pyright: ignore[reportCallIssue] - attrs class
-        if dataset.count != len(product.bands) or dataset.read(window=window).size == 0:
-            raise DataError(f"{path} is incomplete", "is the disk full?")
+    try:
+        with rasterio.open(path) as dataset:
+            row, col = dataset.height - 1, dataset.width - 1
+            window = Window(col, row, 1, 1)  # pyright: ignore[reportCallIssue] - attrs class
+            complete = dataset.count == len(product.bands) and dataset.read(window=window).size > 0
+    except RasterioError:
+        complete = False
+    if not complete:
+        raise DataError(f"{path} is incomplete", "is the disk full?")
 
 
 def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:

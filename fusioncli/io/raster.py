@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -54,6 +54,7 @@ class Raster:
         grid: pixel grid; `crs` there is text for messages.
         crs: coordinate reference system, or None.
         bands: spectral bands; an alpha band is not among them.
+        alpha: GDAL number of the alpha band, or None.
         dtype: numpy name of the sample type.
         nodata: declared (or imposed) value of missing pixels, or None.
         imposed: whether `nodata` overrides the file's own.
@@ -69,6 +70,7 @@ class Raster:
     grid: Grid
     crs: CRS | None
     bands: tuple[Band, ...]
+    alpha: int | None
     dtype: str
     nodata: float | None
     imposed: bool
@@ -121,13 +123,15 @@ def describe(path: str, nodata: float | None = None) -> Raster:
         grid = Grid(dataset.height, dataset.width, Affine(*dataset.transform[:6]), _crs_name(dataset.crs))
         declared = dataset.nodatavals[0]
         bit_depth = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
-        gaps = any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums)
+        alpha = next((i for i, colour in enumerate(dataset.colorinterp, 1) if colour is ColorInterp.alpha), None)
+        gaps = alpha is not None or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums)
         return Raster(
             path=path,
             source=source,
             grid=grid,
             crs=dataset.crs if grid.georeferenced else None,
             bands=_bands(dataset),
+            alpha=alpha,
             dtype=dataset.dtypes[0],
             nodata=declared if nodata is None else nodata,
             imposed=nodata is not None,
@@ -137,6 +141,17 @@ def describe(path: str, nodata: float | None = None) -> Raster:
             sensor_model=None if grid.georeferenced else _sensor_model(dataset),
             striped=dataset.block_shapes[0][1] == dataset.width and dataset.width > 4096,
         )
+
+
+def single_bands(raster: Raster) -> tuple[Raster, ...]:
+    """One raster per band where every band may have gaps of its own, else the raster itself."""
+    own_gaps = raster.nodata is not None or np.dtype(raster.dtype).kind == "f"
+    if not own_gaps or raster.alpha is not None or len(raster.bands) == 1 or "?" in raster.source:
+        return (raster,)
+    return tuple(
+        replace(raster, source=f"vrt://{raster.source}?bands={band.index}", bands=(replace(band, index=1),))
+        for band in raster.bands
+    )
 
 
 def _check_samples(path: str, dataset: DatasetReader) -> None:

@@ -232,7 +232,7 @@ def _into_pan_crs(ms: Grid, ms_crs: CRS | None, pan_crs: CRS | None) -> Affine |
         xs, ys = transform_points(ms_crs, pan_crs, [p[0] for p in points], [p[1] for p in points])[:2]
     except Exception as error:
         raise DataError(
-            f"{ms.crs} cannot be converted to the CRS of PAN ({error})",
+            f"MS is in {ms.crs}, which cannot be converted to the CRS of PAN, {pan_crs.to_string()[:60]}",
             "reproject one of them first with gdalwarp -t_srs",
         ) from error
     linear = Affine(xs[1] - xs[0], xs[2] - xs[0], xs[0], ys[1] - ys[0], ys[2] - ys[0], ys[0])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
 def blocks(x: Tensor, size: int, shift: int) -> Tensor:
-    """Complete blocks at every shift-th position, row by row: (1, C, h, w) to (n, C, size²)."""
+    """Complete blocks at every shift-th position, row by row: (1, C, h, w) to a copy (n, C, size²)."""
     tiles = x[0].unfold(1, size, shift).unfold(2, size, shift)
-    return tiles.permute(1, 2, 0, 3, 4).reshape(-1, x.shape[1], size * size)
+    copy = tiles.permute(1, 2, 0, 3, 4).clone(memory_format=torch.contiguous_format)
+    return copy.view(-1, x.shape[1], size * size)
 
 
 def whole_blocks(mask: Tensor | None, size: int, shift: int) -> Tensor | None:

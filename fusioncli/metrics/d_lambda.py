@@ -49,9 +49,7 @@ class DLambda(BlockQuality):
         """Mean over pairs of bands."""
         changes = ((state["fused"] - state["lms"]) / state["count"]).abs()
         if len(changes) < 2:
-            raise DataError(
-                "D_lambda compares bands, the image has one", "use D_s or D_rho for a single band"
-            )
+            raise DataError("D_lambda compares bands, the image has one", "use D_s or D_rho for a single band")
         pairs = torch.triu_indices(*changes.shape, offset=1)
         return changes[pairs[0], pairs[1]].pow(self.p).mean().pow(1 / self.p).item()
 

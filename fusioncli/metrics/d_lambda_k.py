@@ -29,8 +29,6 @@ class DLambdaK(Q2n):
         return 1.0 - super().value(state)
 
 
-def d_lambda_k(
-    lms: Tensor, fused_filtered: Tensor, *, block_px: int = 32, mask: Tensor | None = None
-) -> float:
+def d_lambda_k(lms: Tensor, fused_filtered: Tensor, *, block_px: int = 32, mask: Tensor | None = None) -> float:
     """`DLambdaK` of one image: upsampled MS and MTF-filtered fused, (1, C, H, W) each."""
     return DLambdaK(block_px).update(lms, fused_filtered, mask=mask).compute()

@@ -40,9 +40,7 @@ class DS(BlockQuality):
     def partial(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> State | None:
         """Sums over blocks of the indices between all bands and PAN, which comes last, before and after."""
         fused, lms, pan, pan_degraded = images
-        return self.sums(
-            {"fused": torch.cat([fused, pan], 1), "lms": torch.cat([lms, pan_degraded], 1)}, mask
-        )
+        return self.sums({"fused": torch.cat([fused, pan], 1), "lms": torch.cat([lms, pan_degraded], 1)}, mask)
 
     def value(self, state: State) -> float:
         """Mean over bands."""

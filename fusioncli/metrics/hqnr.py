@@ -40,6 +40,14 @@ class Hqnr(Composite):
         return (1 - self.d_lambda_k.compute()) * (1 - self.d_s.compute())
 
 
-def hqnr(images: dict[str, Tensor], *, mask: Tensor | None = None) -> float:
-    """`Hqnr` of one image, given the images that `Hqnr.inputs` names."""
-    return Hqnr().update(*(images[name] for name in Hqnr.inputs), mask=mask).compute()
+def hqnr(
+    fused: Tensor,
+    lms: Tensor,
+    pan: Tensor,
+    pan_degraded: Tensor,
+    fused_filtered: Tensor,
+    *,
+    mask: Tensor | None = None,
+) -> float:
+    """`Hqnr` of one image; PAN and degraded PAN are (1, 1, H, W), the others (1, C, H, W)."""
+    return Hqnr().update(fused, lms, pan, pan_degraded, fused_filtered, mask=mask).compute()

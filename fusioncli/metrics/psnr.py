@@ -62,8 +62,6 @@ def psnr_pooled(reference: Tensor, fused: Tensor, *, data_range: float, mask: Te
     return PsnrPooled(data_range).update(reference, fused, mask=mask).compute()
 
 
-def psnr_band_mean(
-    reference: Tensor, fused: Tensor, *, data_range: float, mask: Tensor | None = None
-) -> float:
+def psnr_band_mean(reference: Tensor, fused: Tensor, *, data_range: float, mask: Tensor | None = None) -> float:
     """`PsnrBandMean` of one image (1, C, H, W), dB."""
     return PsnrBandMean(data_range).update(reference, fused, mask=mask).compute()

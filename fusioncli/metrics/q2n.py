@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fusioncli.core.tiling import Rect
 from fusioncli.errors import UsageError
 from fusioncli.metrics.blocks import blocks, whole_blocks
 from fusioncli.metrics.contract import State, Streamed, pooled
@@ -75,27 +76,20 @@ class Q2n(Streamed):
         quality, _ = self._blocks((reference.double(), fused.double()), None, cut)
         return quality.view(-(-cut.core.height // self.align_px), -1)
 
-    def _blocks(
-        self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut
-    ) -> tuple[Tensor, Tensor | None]:
+    def _blocks(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> tuple[Tensor, Tensor | None]:
         """The index of the blocks that start in the core, row by row, and which are wholly valid."""
-        core, step, size = cut.core, self.align_px, self.block_px
-        ends = [
-            start + (-(-length // step) - 1) * step + size
-            for start, length in ((core.row0, core.height), (core.col0, core.width))
-        ]
-        read = cut.read
-        first = (
-            ...,
-            slice(core.row0 - read.row0, ends[0] - read.row0),
-            slice(core.col0 - read.col0, ends[1] - read.col0),
-        )
-        beyond = ((0, max(0, ends[0] - read.row1)), (0, max(0, ends[1] - read.col1)))
-        reference, fused = (
-            blocks(pad(_digital_numbers(image), *beyond, "symmetric")[first], size, step) for image in images
-        )
-        valid = None if mask is None else whole_blocks(pad(mask, *beyond, "symmetric")[first], size, step)
-        return block_hypercomplex_quality(reference, fused), valid
+        core, read = cut.core, cut.read
+        covered = Rect(core.row0, core.col0, core.row0 + self._reach(core.height), core.col0 + self._reach(core.width))
+        beyond = ((0, max(0, covered.row1 - read.row1)), (0, max(0, covered.col1 - read.col1)))
+        area = (..., *covered.slices(read))
+        mirrored = (pad(image, *beyond, "symmetric")[area] for image in images)
+        reference, fused = (_digital_numbers_(blocks(x, self.block_px, self.align_px)) for x in mirrored)
+        valid = None if mask is None else pad(mask, *beyond, "symmetric")[area]
+        return block_hypercomplex_quality(reference, fused), whole_blocks(valid, self.block_px, self.align_px)
+
+    def _reach(self, length: int) -> int:
+        """Extent of the blocks that start within a length."""
+        return (-(-length // self.align_px) - 1) * self.align_px + self.block_px
 
 
 def q2n(
@@ -156,6 +150,6 @@ def _unit_norm(products: Tensor, units: int) -> Tensor:
     return torch.linalg.vector_norm(number, dim=1)
 
 
-def _digital_numbers(image: Tensor) -> Tensor:
-    """Rounded, halves up, and clipped to what 16 bits hold."""
-    return image.clamp(0.0, _TOP_DN).add_(0.5).floor_()
+def _digital_numbers_(values: Tensor) -> Tensor:
+    """Round in place, halves up, and clip to what 16 bits hold."""
+    return values.clamp_(0.0, _TOP_DN).add_(0.5).floor_()

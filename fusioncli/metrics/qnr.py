@@ -44,8 +44,6 @@ class Qnr(Composite):
         return (1 - self.d_lambda.compute()) ** self.alpha * (1 - self.d_s.compute()) ** self.beta
 
 
-def qnr(
-    fused: Tensor, lms: Tensor, pan: Tensor, pan_degraded: Tensor, *, mask: Tensor | None = None
-) -> float:
+def qnr(fused: Tensor, lms: Tensor, pan: Tensor, pan_degraded: Tensor, *, mask: Tensor | None = None) -> float:
     """`Qnr` of one image: fused and upsampled MS (1, C, H, W), PAN and degraded PAN (1, 1, H, W)."""
     return Qnr().update(fused, lms, pan, pan_degraded, mask=mask).compute()

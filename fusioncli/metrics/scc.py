@@ -58,9 +58,7 @@ class Scc(Streamed):
     def value(self, state: State) -> float:
         """The cosine; undefined where an image has no gradient at all."""
         if not state["squares"].all():
-            raise DataError(
-                "SCC is undefined: an image is zero in every counted pixel", "check the nodata mask"
-            )
+            raise DataError("SCC is undefined: an image is zero in every counted pixel", "check the nodata mask")
         return (state["products"] / state["squares"].sqrt().prod()).item()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp
 
-import torch
 from torch import Tensor
 
 from fusioncli.metrics.contract import check_data_range

@@ -53,9 +53,7 @@ class Suite:
         self.halo_px = max(leaf.halo_px for leaf in self._leaves)
         self.align_px = math.lcm(*(leaf.align_px for leaf in self._leaves))
 
-    def update(
-        self, images: Mapping[str, Tensor], mask: Tensor | None = None, cut: Cut | None = None
-    ) -> Self:
+    def update(self, images: Mapping[str, Tensor], mask: Tensor | None = None, cut: Cut | None = None) -> Self:
         """Add one tile; `images` holds the suite's `inputs` by name, the rest is as in `Metric.update`."""
         count_tile(self._leaves, images, mask, cut)
         return self

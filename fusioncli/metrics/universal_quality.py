@@ -10,22 +10,20 @@ from fusioncli.metrics.contract import State, Streamed
 from fusioncli.metrics.windows import window_sums
 
 _FLAT = 2e-14
+"""Variance over squared mean that is round-off; one pixel of a window one level off, in 16 bits, makes 1e-13."""
 
 
-def quality_index(
-    covariance: Tensor, variances: Tensor, mean_x: Tensor, mean_y: Tensor, *, noise: float | Tensor = 0.0
-) -> Tensor:
+def quality_index(covariance: Tensor, variances: Tensor, mean_x: Tensor, mean_y: Tensor) -> Tensor:
     """Universal image quality index, 4 Cxy mx my / ((Cxx + Cyy)(mx² + my²)) (Wang and Bovik 2002, eq. 2).
 
-    Where both signals are constant only the means are compared, 2 mx my / (mx² + my²); where both means
-    vanish the index is 1, as in the authors' code.
+    Where both signals are constant, up to round-off, only the means are compared, 2 mx my / (mx² + my²); where
+    both means vanish the index is 1, as in the authors' code.
 
     Args:
-        covariance: of x and y.
-        variances: of x plus of y.
-        mean_x: mean of x.
-        mean_y: mean of y.
-        noise: variances up to this count as zero.
+        covariance: of x and y, in any unit.
+        variances: of x plus of y, in the same unit.
+        mean_x: mean of x, or its sum over n samples if the unit is n² times the variance's.
+        mean_y: likewise.
 
     Returns:
         Values in [-1, 1], shaped like the arguments.
@@ -33,37 +31,26 @@ def quality_index(
     energy = mean_x.square() + mean_y.square()
     means = 2 * mean_x * mean_y
     quality = 2 * covariance * means / (variances * energy)
-    constant = variances <= noise
+    constant = variances <= _FLAT * energy
     if constant.any():
         quality = torch.where(constant, means / energy, quality)
     return torch.where(energy > 0, quality, 1.0) if (energy == 0).any() else quality
 
 
 def window_quality(x: Tensor, y: Tensor, size: int) -> Tensor:
-    """Universal quality index of every complete size x size window: (1, C, h - size + 1, w - size + 1).
-
-    Windows whose variance is within round-off of zero count as constant.
-    """
+    """Universal quality index of every complete size x size window: (1, C, h - size + 1, w - size + 1)."""
     n = size * size
     sum_x, sum_y = window_sums(x, size), window_sums(y, size)
-    squares = n * window_sums(x * x + y * y, size)
-    products = n * window_sums(x * y, size)
-    variances = squares - sum_x.square() - sum_y.square()
-    return quality_index(products - sum_x * sum_y, variances, sum_x, sum_y, noise=_FLAT * squares)
+    variances = n * window_sums(x * x + y * y, size) - sum_x.square() - sum_y.square()
+    covariance = n * window_sums(x * y, size) - sum_x * sum_y
+    return quality_index(covariance, variances, sum_x, sum_y)
 
 
 def block_quality(bands: Tensor) -> Tensor:
-    """Universal quality index between all pairs of bands in each block: (n, C, N) to (n, C, C).
-
-    Deviations are taken from a pixel of the block first, so that a constant band has a variance of exactly
-    zero.
-    """
-    origin = bands[..., :1]
-    deviations = bands - origin
-    shift = deviations.mean(-1, keepdim=True)
-    deviations -= shift
-    mean = origin + shift
-    covariance = deviations @ deviations.mT
+    """Universal quality index between all pairs of bands in each block: (n, C, N) to (n, C, C)."""
+    mean = bands.mean(-1, keepdim=True)
+    deviations = bands - mean
+    covariance = deviations @ deviations.mT / bands.shape[-1]
     variance = covariance.diagonal(dim1=1, dim2=2)
     return quality_index(covariance, variance[:, :, None] + variance[:, None], mean, mean.mT)
 

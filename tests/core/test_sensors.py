@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -267,6 +268,19 @@ def test_guess_of_stacked_single_band_files_knows_the_bands():
     assert ";" not in reason
 
 
+def test_guess_believes_the_names_that_the_file_gives_its_bands():
+    sensor, reason = guess_sensor({"SATID": "WV03"}, [], 3, 4, names=("Red", "Green", "Blue"))
+    assert sensor.bands == ("red", "green", "blue")
+    assert sensor.ms_mtf == (0.365, 0.360, 0.355)
+    assert ";" not in reason
+
+
+@pytest.mark.parametrize("names", [("red", None, "blue"), ("first", "second", "third"), ("red", "green")])
+def test_guess_falls_back_to_the_number_of_bands_when_names_are_of_no_use(names):
+    sensor, _ = guess_sensor({"SATID": "QB02"}, [], 3, 4, names=names)
+    assert sensor.bands == ("blue", "green", "red")
+
+
 def test_guess_says_what_it_assumed_of_the_bands():
     _, reason = guess_sensor({"SATID": "WV03"}, [], 4, 4)
     assert "blue, green, red, nir1" in reason
@@ -296,3 +310,14 @@ def test_guess_of_nothing_is_generic(bands):
     assert sensor.pan_weights == pytest.approx((1 / bands,) * bands)
     assert "0.3" in reason
     assert "0.15" in reason
+
+
+def test_the_manual_lists_every_sensor_with_its_gains():
+    manual = (Path(__file__).parents[2] / "docs" / "sensors.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in manual.splitlines() if line.startswith("| `") and "--" not in line}
+    assert list(rows) == list(SENSORS)
+    for name, row in rows.items():
+        gains, pan_gain = (cell.split() for cell in row.split("|")[4:6])
+        expected = SENSORS[name].ms_mtf
+        assert [float(gain) for gain in gains] == list(expected if len(set(expected)) > 1 else expected[:1])
+        assert float(pan_gain[0]) == SENSORS[name].pan_mtf

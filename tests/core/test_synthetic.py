@@ -211,6 +211,15 @@ def test_the_same_seed_gives_the_same_landscape():
     assert not np.array_equal(first.abundance, other.abundance)
 
 
+@pytest.mark.parametrize(("shape", "gsd_m"), [((24, 40), 0.25), ((96, 320), 0.5), ((64, 64), 5.0)])
+def test_any_shape_and_pixel_size_will_do(shape, gsd_m):
+    for seed in range(3):
+        view = landscape(seed, shape, gsd_m)
+        assert view.abundance.shape[1:] == view.sun.shape == view.sky.shape == shape
+        assert np.isfinite(view.abundance).all()
+        assert view.abundance.min() >= 0
+
+
 def test_every_pixel_is_made_of_materials(scene):
     brightness = scene.abundance.sum(axis=0)
     assert np.isfinite(scene.abundance).all()

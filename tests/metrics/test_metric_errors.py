@@ -22,6 +22,7 @@ from fusioncli.metrics.sam import sam
 from fusioncli.metrics.scc import scc
 from fusioncli.metrics.ssim import Ssim, ssim
 from fusioncli.metrics.uiqi import uiqi
+from fusioncli.ops import toolbox
 
 
 def own(name: str) -> list[Tensor]:
@@ -107,6 +108,14 @@ def test_a_block_constant_in_every_band_compares_means(textured: Tensor) -> None
     half = torch.full((1, 2, 32, 32), 100.3, dtype=torch.float64)
     half[:, 1] = 50.15
     assert d_lambda(half, torch.full_like(half, 7.7)) == approx(1 - 0.8)  # 2 · 1 · ½ / (1 + ¼), against 1
+
+
+def test_ripples_of_an_interpolated_constant_are_no_signal() -> None:
+    """interp23tap leaves 1e-9 of a constant, whose correlations are noise."""
+    flat = torch.full((1, 3, 8, 8), 700.0, dtype=torch.float64) * torch.tensor([1.0, 1.2, 0.7])[:, None, None]
+    lms = toolbox.interp23tap(flat, 4)
+    assert lms[:, 0].var() > 0
+    assert d_lambda(flat.repeat(1, 1, 4, 4), lms) < 1e-8
 
 
 def test_one_band_has_no_pairs(textured: Tensor) -> None:

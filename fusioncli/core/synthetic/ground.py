@@ -68,7 +68,8 @@ def lawn(canvas: Canvas, area: Area, coverage: Array, dryness: float = 0.15) -> 
     """Short grass, dry in patches."""
     dry = np.clip(dryness + 0.10 * canvas.broad[area] + 0.05 * canvas.clump[area], 0, 1)
     soil = np.clip(0.04 + 0.03 * canvas.clump[area], 0, 1)
-    canvas.paint(area, coverage, {"grass": 1 - dry - soil, "straw": 0.75 * dry, "loam": soil}, grain=0.09)
+    mix = {"grass": (1 - dry) * (1 - soil), "straw": 0.75 * dry * (1 - soil), "loam": soil}
+    canvas.paint(area, coverage, mix, grain=0.09)
 
 
 def undergrowth(canvas: Canvas, area: Area, coverage: Array) -> None:

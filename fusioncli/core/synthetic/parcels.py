@@ -103,7 +103,7 @@ def plan(rng: np.random.Generator, reach_m: float, parcel_m: float = 74.0) -> Pl
     parcels = _divide(rng, Parcel((-reach_m, reach_m), (-reach_m, reach_m)), parcel_m, cuts, 0)
     village = rng.uniform(-0.35, 0.35, 2) * reach_m
     by_distance = sorted(parcels, key=lambda p: float(np.hypot(*(np.subtract(p.centre_m, village)))))
-    inner = max(4, round(0.28 * len(parcels)))
+    inner = min(max(4, round(0.28 * len(parcels))), len(parcels))
     first = list(rng.permutation(["homes", "homes", "works", "pitch"]))
     uses = [*first, *rng.choice(["homes", "homes", "works"], len(parcels))][:inner]
     uses += list(rng.choice(list(_USES_OUTSIDE), len(parcels) - inner, p=list(_USES_OUTSIDE.values())))

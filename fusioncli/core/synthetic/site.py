@@ -34,7 +34,8 @@ class Site:
 
     def wet_share(self) -> float:
         """Share of the visible parcel that the river takes."""
-        return float(self.canvas.wet[self.area][self._inside(self.parcel) > 0.5].mean())
+        inside = self._inside(self.parcel)
+        return float((inside * self.canvas.wet[self.area]).sum() / max(float(inside.sum()), 1e-6))
 
     def dry(self, parcel: Parcel) -> Array:
         """Coverage of a piece of the site, without the river; shape of `area`."""

@@ -79,7 +79,7 @@ def _build(site: Site, lot: Lot) -> None:
     turn = rng.normal(0, 0.02) + (_RIGHT_ANGLE if rng.random() < 0.2 else 0.0)
     things.house(canvas, lot.place(0, back), size, lot.angle + turn)
     if lot.depth_m > 24 and rng.random() < 0.13:
-        things.pool(canvas, lot.place(-side * lot.width_m / 6, back + 13), lot.angle + rng.choice([0, across]))
+        things.pool(canvas, lot.place(-side * lot.width_m / 6, back + 13), rng.choice([lot.angle, across]))
     elif rng.random() < 0.4:
         bed = lot.place(rng.uniform(-5, 5), lot.depth_m - 6)
         things.slab(canvas, bed, (rng.uniform(3, 7), rng.uniform(3, 7)), lot.angle, {"loam": 0.7, "crop": 0.2})

@@ -1,0 +1,99 @@
+"""Fused images to measure, made on the spot by the methods of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fusioncli.core.sensors import Sensor
+from fusioncli.core.tiling import Tiling
+from fusioncli.core.values import OutputValues
+from fusioncli.io.layer import Layer
+from fusioncli.io.product import Product
+from fusioncli.io.scene import PairRequest, ScenePair
+from fusioncli.models.catalogue import METHODS, find_method
+from fusioncli.models.classical.base import Optics
+from fusioncli.models.registry import build
+from fusioncli.ops.sampling import Sampling
+from fusioncli.workflows.evaluate.protocol import EvalProtocol
+from fusioncli.workflows.evaluate.views import open_layer
+from fusioncli.workflows.fuse import run_fusion
+from fusioncli.workflows.memory import Resources, fit_memory
+from fusioncli.workflows.plan import FusePlan
+from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
+from fusioncli.workflows.workers import Progress
+
+UNCOMPRESSED = {"COMPRESS": "NONE"}
+
+
+def method_names(asked: Sequence[str]) -> tuple[str, ...]:
+    """Names as the catalogue spells them, each once; all of it when none is asked for (UsageError: unknown name)."""
+    return tuple(dict.fromkeys(find_method(name).name for name in asked)) or tuple(method.name for method in METHODS)
+
+
+@dataclass(frozen=True)
+class Fuser:
+    """A pair and how it is fused, whatever the method.
+
+    Attributes:
+        pair: the aligned scene.
+        sensor: figures for its bands.
+        protocol: decides the sampling and the type of the samples.
+        resources: threads, memory, device.
+        folder: where the fused images are kept while they are measured.
+        progress: told about every finished step.
+    """
+
+    pair: ScenePair
+    sensor: Sensor
+    protocol: EvalProtocol
+    resources: Resources
+    folder: Path
+    progress: Progress
+
+    @property
+    def sampling(self) -> Sampling:
+        """Operators between the grids of the pair."""
+        alignment = self.pair.alignment
+        return self.protocol.sampling(alignment.ratio, sum(alignment.gsd_ratio) / 2)
+
+    @contextmanager
+    def fused(self, method: str) -> Iterator[Layer]:
+        """The image of one method, in float and neither clipped nor rounded; its file is gone afterwards.
+
+        Raises:
+            DataError: as `run_fusion`, or the scene does not fit the memory.
+        """
+        path = self.folder / f"{method}.tif"
+        try:
+            run_fusion(self._plan(method, path), self.progress)
+            yield open_layer(str(path))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _plan(self, method: str, path: Path) -> FusePlan:
+        pair, dtype = self.pair, self.protocol.dtype
+        optics = Optics(self.sensor.ms_mtf, self.sensor.pan_mtf, self.sensor.pan_weights)
+        model = build(method, self.sampling, optics)
+        tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, pair.bands, pair.masked)
+        values = OutputValues.of(dtype, float("nan") if pair.masked else None)
+        bands = tuple(band for file in pair.ms.files for band in file.bands)
+        return FusePlan(
+            FuseRequest(
+                PairRequest(tuple(file.path for file in pair.ms.files), pair.pan.files[0].path),
+                OutputRequest(path, overwrite=True, dtype=dtype, cog=False, options=UNCOMPRESSED),
+                MethodRequest(method, self.sensor.name, self.protocol.upsampler),
+                self.resources,
+            ),
+            pair,
+            None,
+            self.sensor,
+            model,
+            tiling,
+            fit_memory(tiling, pair.bands, dtype, self.resources),
+            values,
+            Product(pair.output_grid, pair.output_crs, bands, dtype, values.nodata, {}, False, UNCOMPRESSED),
+            (),
+        )

@@ -1,0 +1,41 @@
+"""Reduced resolution: every method on the degraded pair against the true MS, in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fusioncli.workflows.evaluate.fused import Fuser, method_names
+from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
+from fusioncli.workflows.evaluate.request import PairEvaluation
+from fusioncli.workflows.evaluate.scene_job import SceneJob
+from fusioncli.workflows.evaluate.views import against_reference
+from fusioncli.workflows.evaluate.wald import Wald, truth, truth_cells
+from fusioncli.workflows.workers import Progress
+
+MODE = "reduced resolution"
+
+
+def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
+    """Wald's protocol: degrade both by their ratio, fuse, compare with the true MS.
+
+    Raises:
+        DataError: unusable files, a scene too small, no valid pixel.
+        UsageError: unknown names, or a peak that nobody states.
+    """
+    methods = method_names(request.methods)
+    job, settings = SceneJob.open(request), request.settings
+    cells = truth_cells(job.pair)
+    border_px = settings.border(with_reference=True)
+    frame = settings.protocol.frame(cells.height, cells.width, border_px)
+    yardstick = job.yardstick("reduced-resolution", progress)
+    reference, rows = truth(job.pair, cells), {}
+    with TemporaryDirectory(prefix="fusion-eval-") as folder:
+        degraded = Wald(job.pair, cells, job.sensor, settings.protocol).degrade_into(Path(folder), progress)
+        fuser = Fuser(degraded, job.sensor, settings.protocol, settings.resources, Path(folder), progress)
+        for method in methods:
+            with fuser.fused(method) as fused:
+                view = against_reference(reference, fused, job.peak, settings.scale)
+                rows[method] = yardstick.measure(view.within(frame))
+    notes = (*job.notes, *undefined_notes(rows))
+    return EvalReport(job.facts(MODE, border_px), columns(yardstick.fresh()), rows, notes)

@@ -1,0 +1,102 @@
+"""What a user asks of `fusion eval`, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fusioncli.io.scene import PairRequest
+from fusioncli.metrics.suites import SuiteSettings
+from fusioncli.workflows.evaluate.measure import Yardstick
+from fusioncli.workflows.evaluate.peak import Peak
+from fusioncli.workflows.evaluate.protocol import CENTRED, EvalProtocol
+from fusioncli.workflows.evaluate.report import software
+from fusioncli.workflows.memory import Resources, available_cores
+from fusioncli.workflows.workers import Progress
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """How images are measured.
+
+    Attributes:
+        protocol: how they are lowered, raised and cut.
+        border_px: frame to cut, or None for the protocol's.
+        peak: largest value of the data, or None to take it from the file or the sensor.
+        scale: factor on every value before measuring: 10000 turns reflectance into digital numbers.
+        tile_px: report mean and deviation over tiles of this side as well.
+        resources: threads and memory.
+    """
+
+    protocol: EvalProtocol = CENTRED
+    border_px: int | None = None
+    peak: Peak | None = None
+    scale: float = 1.0
+    tile_px: int | None = None
+    resources: Resources = field(default_factory=Resources)
+
+    def border(self, with_reference: bool) -> int:
+        """The frame to cut; without a reference the protocols cut none."""
+        default = self.protocol.border_px if with_reference else 0
+        return default if self.border_px is None else self.border_px
+
+    def yardstick(self, suite: str, ratio: int, peak: Peak, progress: Progress) -> Yardstick:
+        """A suite, told what it needs."""
+        threads = self.resources.threads or available_cores()
+        return Yardstick(suite, SuiteSettings(ratio, peak.value * self.scale), threads, self.tile_px, progress)
+
+    def facts(self, mode: str, ratio: int, border_px: int, peak: Peak) -> dict[str, Any]:
+        """Mode, protocol and everything else that shapes a figure, in the words of `--json`."""
+        return {
+            "mode": mode,
+            "protocol": self.protocol.name,
+            "ratio": ratio,
+            "phase": self.protocol.phase(ratio),
+            "kernel": self.protocol.kernel,
+            "edges": self.protocol.edges,
+            "border_px": border_px,
+            "data_range": peak.value * self.scale,
+            "scale": self.scale,
+            "tile_px": self.tile_px,
+            "versions": software(),
+        }
+
+
+@dataclass(frozen=True)
+class PairEvaluation:
+    """A pair, and what is measured on it.
+
+    Attributes:
+        pair: the files.
+        sensor: name of a sensor preset, or None to guess.
+        methods: names of fusion methods, or () for the whole catalogue.
+        fused: images of the pair that were fused before; measured instead of methods.
+        settings: how.
+    """
+
+    pair: PairRequest
+    sensor: str | None = None
+    methods: tuple[str, ...] = ()
+    fused: tuple[str, ...] = ()
+    settings: EvalSettings = field(default_factory=EvalSettings)
+
+
+@dataclass(frozen=True)
+class ReferenceEvaluation:
+    """Images and the truth that they are compared with.
+
+    Attributes:
+        reference: the truth.
+        fused: the images.
+        ratio: of the fusion that made them, for ERGAS.
+        suite: "reduced-resolution" or "hyperspectral".
+        nodata: value of missing pixels, instead of what files declare.
+        settings: how.
+    """
+
+    reference: str
+    fused: tuple[str, ...]
+    ratio: int
+    suite: str = "reduced-resolution"
+    nodata: float | None = None
+    settings: EvalSettings = field(default_factory=EvalSettings)

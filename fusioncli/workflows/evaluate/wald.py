@@ -1,0 +1,138 @@
+"""Wald's protocol: a pair made coarser by its own ratio, so that its MS becomes the truth to fuse towards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from fusioncli.core import gaps
+from fusioncli.core.sensors import Sensor
+from fusioncli.core.tiling import Rect
+from fusioncli.errors import DataError
+from fusioncli.io.layer import Layer
+from fusioncli.io.product import Product
+from fusioncli.io.scene import PairRequest, ScenePair, open_pair
+from fusioncli.ops.sampling import Sampling
+from fusioncli.workflows.evaluate.fused import UNCOMPRESSED
+from fusioncli.workflows.evaluate.protocol import EvalProtocol
+from fusioncli.workflows.evaluate.views import tensor
+from fusioncli.workflows.export import Block, export
+from fusioncli.workflows.workers import Progress
+
+_BLOCK_PX = 256
+_Samples = tuple[np.ndarray, np.ndarray | None]
+
+
+def truth_cells(pair: ScenePair) -> Rect:
+    """MS pixels of the scene that lie wholly inside the output, a multiple of the ratio of them along either axis.
+
+    Raises:
+        DataError: the scene is smaller than ratio x ratio MS pixels.
+    """
+    ratio, output = pair.alignment.ratio, pair.alignment.output_in_scene
+    row, col = -(-output.row0 // ratio), -(-output.col0 // ratio)
+    height, width = ((end // ratio - start) // ratio * ratio for end, start in ((output.row1, row), (output.col1, col)))
+    if min(height, width) <= 0:
+        raise DataError(
+            f"the pair shares {output.height} x {output.width} PAN px, too little to be degraded by {ratio} once more",
+            "use a larger scene",
+        )
+    return Rect(row, col, row + height, col + width)
+
+
+def truth(pair: ScenePair, cells: Rect) -> Block:
+    """The MS of the scene, counted from the corner of `cells`."""
+    return lambda rect: pair.ms.read(pair.ms_window(rect.shift(cells.row0, cells.col0)))
+
+
+@dataclass(frozen=True)
+class Wald:
+    """A pair and how it is degraded.
+
+    Attributes:
+        pair: the aligned scene.
+        cells: its MS pixels that are the truth, from `truth_cells`.
+        sensor: figures for its bands.
+        protocol: the filters and phases.
+    """
+
+    pair: ScenePair
+    cells: Rect
+    sensor: Sensor
+    protocol: EvalProtocol
+
+    def degrade_into(self, folder: Path, progress: Progress) -> ScenePair:
+        """Write MS and PAN, degraded by the ratio, as float files, and open them as a pair.
+
+        Raises:
+            DataError: the disk is full, or an input is damaged.
+        """
+        pair, ratio = self.pair, self.pair.alignment.ratio
+        sampling = self.protocol.sampling(ratio, ratio)
+        gains, pan_gain = self.sensor.ms_mtf, self.sensor.pan_mtf
+        top, left = (corner + ratio * cell for corner, cell in zip(pair.alignment.origin, self._corner, strict=True))
+
+        def read_pan(rect: Rect) -> _Samples:
+            return pair.pan.read(rect.shift(top, left))
+
+        ms = _Lowered(truth(pair, self.cells), lambda x: sampling.degrade(x, gains), sampling, min(gains))
+        pan = _Lowered(read_pan, lambda x: self.protocol.lower_pan(sampling, x, pan_gain), sampling, pan_gain)
+        paths = [self._write(folder / "ms.tif", ms, pair.ms, ratio, progress)]
+        paths += [self._write(folder / "pan.tif", pan, pair.pan, 1, progress)]
+        return open_pair(PairRequest((paths[0],), paths[1]))
+
+    @property
+    def _corner(self) -> tuple[int, int]:
+        return self.cells.row0, self.cells.col0
+
+    def _write(self, path: Path, lowered: _Lowered, layer: Layer, ratio: int, progress: Progress) -> str:
+        """A degraded layer on the MS grid (ratio 1) or one that is coarser still."""
+        cells = self.cells
+        grid = self.pair.ms_grid.window(cells).coarser(ratio, cells.height // ratio, cells.width // ratio)
+        bands = tuple(band for file in layer.files for band in file.bands)
+        nodata = float("nan") if layer.masked else None
+        product = Product(grid, self.pair.output_crs, bands, self.protocol.dtype, nodata, {}, False, UNCOMPRESSED)
+        whole = Rect(0, 0, grid.height, grid.width)
+        if self.protocol.literal:
+            export(product, path, max(grid.height, grid.width), lambda _: lowered(whole, 0), progress)
+        else:
+            export(product, path, _BLOCK_PX, lambda rect: lowered(rect, 2 if layer.masked else 1), progress)
+        return str(path)
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """A layer seen through a filter that leaves one pixel of ratio x ratio."""
+
+    read: Block
+    degrade: Callable[[Tensor], Tensor]
+    sampling: Sampling
+    gain: float
+
+    def __call__(self, rect: Rect, margins: int) -> _Samples:
+        """The rectangle, counted in px of the result, computed with so many times the reach of the filter around it.
+
+        A pixel is valid where the whole area under it is; gaps are filled before the filter sees them.
+        """
+        ratio = self.sampling.ratio
+        margin = -(-margins * self.sampling.blur_reach_px(self.gain) // ratio)
+        window = Rect(*(ratio * edge for edge in _edges(rect.grow(margin))))
+        samples, valid = self.read(window)
+        if valid is not None:
+            samples = gaps.fill_gaps(samples, valid)
+        core = (..., *rect.slices(rect.grow(margin)))
+        low = self.degrade(tensor(samples))[0].numpy()[core]
+        return low, None if valid is None else _whole_cells(valid, ratio)[core]
+
+
+def _edges(rect: Rect) -> tuple[int, int, int, int]:
+    return rect.row0, rect.col0, rect.row1, rect.col1
+
+
+def _whole_cells(valid: np.ndarray, ratio: int) -> np.ndarray:
+    bands, height, width = valid.shape
+    return valid.reshape(bands, height // ratio, ratio, width // ratio, ratio).all((2, 4))
