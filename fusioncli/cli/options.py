@@ -195,3 +195,137 @@ class CommonOptions:
     def gdal_config(self) -> dict[str, str]:
         """Configuration options by key."""
         return parsing.pairs(self.config, "--config")
+
+
+_EVAL = "Evaluation"
+
+
+@dataclass(frozen=True)
+class EvalModeOptions:
+    """What is compared with what."""
+
+    reduced_res: Annotated[
+        bool,
+        Option("--reduced-res", rich_help_panel=_INPUT, help="Wald's protocol: degrade MS and PAN, fuse, compare."),
+    ] = False
+    full_res: Annotated[
+        bool, Option("--full-res", rich_help_panel=_INPUT, help="Without reference, at the resolution of PAN.")
+    ] = False
+    reference: Annotated[
+        str | None, Option(metavar="FILE", rich_help_panel=_INPUT, help="The truth that --fused is compared with.")
+    ] = None
+    fused: Annotated[
+        list[str],
+        Option("--fused", metavar="FILE", rich_help_panel=_INPUT, help="A fused image; repeat to compare several."),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class EvalPairOptions(PairOptions):
+    """A pair that not every evaluation needs."""
+
+    ms: Annotated[
+        list[str],
+        Option("--ms", metavar="FILE", rich_help_panel=_INPUT, help="Multispectral raster; repeat to stack band files."),
+    ] = field(default_factory=list)
+    pan: Annotated[
+        str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")
+    ] = ""
+
+
+@dataclass(frozen=True)
+class EvalMethodOptions:
+    """Which methods are evaluated, for which sensor."""
+
+    method: Annotated[
+        list[str],
+        Option(
+            "--method",
+            metavar="NAME",
+            rich_help_panel=_METHOD,
+            autocompletion=lambda: [method.name for method in METHODS],
+            help="Fusion method; repeat to compare several. All by default.",
+        ),
+    ] = field(default_factory=list)
+    sensor: Annotated[
+        str | None,
+        Option(metavar="NAME", rich_help_panel=_METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """How figures are made and judged."""
+
+    protocol: Annotated[
+        str,
+        Option(metavar="NAME", rich_help_panel=_EVAL, help="centred (georeferenced), or toolbox (as the literature)."),
+    ] = "centred"
+    suite: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            rich_help_panel=_EVAL,
+            help="Indices for --reference: reduced-resolution or hyperspectral (peak 1, as papers on CAVE).",
+        ),
+    ] = "reduced-resolution"
+    border: Annotated[
+        int | None,
+        Option(
+            metavar="PX",
+            min=0,
+            rich_help_panel=_EVAL,
+            help="Frame to cut before comparing; against a reference 21 in the toolbox protocol, else 0.",
+        ),
+    ] = None
+    ratio: Annotated[
+        int | None,
+        Option(metavar="N", min=1, rich_help_panel=_EVAL, help="MS over PAN pixel size, for ERGAS of --reference."),
+    ] = None
+    data_range: Annotated[
+        float | None, Option(metavar="DN", rich_help_panel=_EVAL, help="Peak value of the data, for PSNR and SSIM.")
+    ] = None
+    bit_depth: Annotated[
+        int | None, Option(metavar="N", min=1, max=32, rich_help_panel=_EVAL, help="The same as 2^N - 1.")
+    ] = None
+    scale: Annotated[
+        float | None,
+        Option(metavar="FACTOR", rich_help_panel=_EVAL, help="Multiply values before measuring; 10000 for reflectance."),
+    ] = None
+    tiles: Annotated[
+        int | None,
+        Option(metavar="PX", min=1, rich_help_panel=_EVAL, help="Mean and deviation over tiles of this side as well."),
+    ] = None
+    fail_under: Annotated[
+        list[str],
+        Option(
+            "--fail-under",
+            metavar="INDEX=VALUE",
+            rich_help_panel=_EVAL,
+            help="Leave with exit code 5 if any image is worse; repeatable.",
+        ),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Where figures go besides stdout."""
+
+    output: Annotated[
+        Path | None,
+        Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Report: .md, .json or .csv."),
+    ] = None
+    csv: Annotated[Path | None, Option("--csv", metavar="FILE", rich_help_panel=_OUTPUT, help="The table as CSV.")] = (
+        None
+    )
+    overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace existing files.")] = False
+
+
+@dataclass(frozen=True)
+class EvalRunOptions:
+    """What an evaluation may use."""
+
+    threads: Annotated[
+        str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=_RUN, help="Parallel workers.")
+    ] = "ALL_CPUS"
+    mem_limit: Annotated[int, Option(metavar="MB", min=64, rich_help_panel=_RUN, help="Memory to stay within.")] = 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 
 def fill_gaps(samples: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -19,6 +18,8 @@ def fill_gaps(samples: np.ndarray, valid: np.ndarray) -> np.ndarray:
     Returns:
         A filled copy; a band without any valid pixel is all zeros.
     """
+    from scipy import ndimage  # slow to import, and most scenes have no gap
+
     filled = np.where(valid, samples, np.float32(0))
     nearest = None
     for i, band_valid in enumerate(valid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,55 +96,23 @@ def assemble(product: Product, store: PartStore, parts: Sequence[Rect], path: Pa
 
 
 def creation_options(product: Product) -> dict[str, str]:
-    """GDAL driver and creation options of a product."""
-    predictor = "3" if np.dtype(product.dtype).kind == "f" else "2"
-    common = {"COMPRESS": "DEFLATE", "NUM_THREADS": "ALL_CPUS", "BIGTIFF": "IF_SAFER"}
-    if product.cog:
-        ours = {"driver": "COG", "PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "AVERAGE", **common}
-    else:
-        ours = {"driver": "GTiff", "TILED": "YES", "PREDICTOR": predictor, **common}
-    if product.options.get("COMPRESS", "DEFLATE").upper() not in _PREDICTED:
-        ours.pop("PREDICTOR")
-    return ours | product.options
+    """GDAL driver and creation options of a product.
 
-
-def check_options(product: Product) -> None:
-    """Try the creation options on a few pixels in memory: GDAL ignores what it does not know, or writes rubbish.
-
-    Raises:
-        UsageError: GDAL warns, refuses, or cannot read back what it wrote.
+    Deflate at its fastest level: four times faster than the default level for a file 12 % larger, and every reader
+    of TIFF knows it.
     """
-    samples = np.ones((len(product.bands), 16, 16), product.dtype)
-    profile = {"driver": "GTiff", "count": len(samples), "height": 16, "width": 16, "dtype": product.dtype}
-    with _gdal_warnings() as complaints, MemoryFile() as source, MemoryFile(ext=".tif") as trial:
-        try:
-            with source.open(**profile) as dataset:
-                dataset.write(samples)
-            rasterio.shutil.copy(source.name, trial.name, **creation_options(product))
-            with rasterio.open(trial.name) as dataset:
-                dataset.read()
-        except Exception as error:  # GDAL's own errors have no public base class
-            complaints.append(str(error.__cause__ or error))
-    if complaints:
-        given = " ".join(f"--co {key}={value}" for key, value in product.options.items())
-        raise UsageError(
-            f"GDAL does not take {given} ({complaints[0]})",
-            f"https://gdal.org/drivers/raster/{'cog' if product.cog else 'gtiff'}.html lists the options",
-        )
-
-
-@contextmanager
-def _gdal_warnings() -> Iterator[list[str]]:
-    """Collect what GDAL warns about, which rasterio hands to its logger."""
-    texts: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: texts.append(record.getMessage())
-    logger = logging.getLogger("rasterio._env")
-    logger.addHandler(handler)
-    try:
-        yield texts
-    finally:
-        logger.removeHandler(handler)
+    kind = "COG" if product.cog else "GTiff"
+    ours = {"driver": kind, "COMPRESS": "DEFLATE", "NUM_THREADS": "ALL_CPUS", "BIGTIFF": "IF_SAFER"}
+    if product.cog:
+        ours |= {"PREDICTOR": "YES", "LEVEL": "1", "OVERVIEW_RESAMPLING": "AVERAGE"}
+    else:
+        ours |= {"PREDICTOR": "3" if np.dtype(product.dtype).kind == "f" else "2", "ZLEVEL": "1", "TILED": "YES"}
+    compress = product.options.get("COMPRESS", "DEFLATE").upper()
+    if compress != "DEFLATE":
+        ours = {key: value for key, value in ours.items() if key not in ("LEVEL", "ZLEVEL")}
+    if compress not in ("DEFLATE", "LZW", "ZSTD"):
+        ours.pop("PREDICTOR")
+    return ours | dict(product.options)
 
 
 def _check_complete(product: Product, path: Path) -> None:

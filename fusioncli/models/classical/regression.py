@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from fusioncli.errors import DataError
 from fusioncli.models.statistics import Moments, Statistics
@@ -57,6 +56,8 @@ def signed_least_squares(gram: np.ndarray, cross: np.ndarray, signs: np.ndarray)
         cross: (n,).
         signs: (n,) of ±1.
     """
+    from scipy.optimize import nnls  # slow to import, and one method needs it
+
     root, right, scale = _square_system(gram, cross)
     return signs * nnls(root * signs, right)[0] / scale
 

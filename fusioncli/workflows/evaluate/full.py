@@ -1,32 +1,20 @@
-"""Full resolution: indices without reference, and the fused image brought back to the MS."""
+"""Full resolution: indices without reference, and the fused image brought back to the MS grid."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-import torch
-
-from fusioncli.core import gaps
 from fusioncli.core.tiling import Rect
-from fusioncli.errors import DataError
 from fusioncli.io.layer import Layer
-from fusioncli.io.scene import ScenePair
-from fusioncli.ops import toolbox
-from fusioncli.ops.sampling import Sampling
-from fusioncli.workflows.evaluate import reproject
 from fusioncli.workflows.evaluate.fused import Fuser, method_names
-from fusioncli.workflows.evaluate.measure import Figures, Images, View
+from fusioncli.workflows.evaluate.measure import Figures, Yardstick
+from fusioncli.workflows.evaluate.observed import Observed
 from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
 from fusioncli.workflows.evaluate.request import PairEvaluation
 from fusioncli.workflows.evaluate.scene_job import SceneJob
-from fusioncli.workflows.evaluate.views import Derived, check_size, mask, open_layer, tensor
-from fusioncli.workflows.evaluate.wald import whole_cells
+from fusioncli.workflows.evaluate.views import check_grid, open_layer
 from fusioncli.workflows.workers import Progress
 
 MODE = "full resolution"
@@ -40,7 +28,45 @@ def evaluate_full(request: PairEvaluation, progress: Progress) -> EvalReport:
         UsageError: unknown names, or a peak that nobody states.
     """
     methods = () if request.fused else method_names(request.methods)
-    job = SceneJob.open(request)
-    border_px = request.settings.border(with_reference=False)
-    on_pan, on_ms = (job.yardstick(suite, progress) for suite in ("full-resolution", "reprojection"))
-    on_ms = replace(on_ms, tile_px=...)
+    job, settings = SceneJob.open(request), request.settings
+    border_px = settings.border(with_reference=False)
+    settings.check_memory(job.pair.bands, job.pair.alignment.scene)
+    bench = _Bench.of(job, border_px, progress)
+    images = {path: open_layer(path, request.pair.nodata) for path in request.fused}
+    for image in images.values():
+        check_grid(image, job.pair.output_grid, job.pair.bands)
+    rows = {path: bench.measure(image) for path, image in images.items()}
+    with TemporaryDirectory(prefix="fusion-eval-") as folder:
+        fuser = Fuser(job.pair, job.sensor, settings.protocol, settings.resources, Path(folder), progress)
+        for method in methods:
+            with fuser.fused(method) as image:
+                rows[method] = bench.measure(image)
+    notes = (*job.notes, *undefined_notes(rows))
+    return EvalReport(job.facts(MODE, border_px), columns(bench.on_pan.fresh(), bench.on_ms.fresh()), rows, notes)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """A pair with both suites, ready to measure any image fused from it."""
+
+    job: SceneJob
+    frame: Rect
+    on_pan: Yardstick
+    on_ms: Yardstick
+
+    @classmethod
+    def of(cls, job: SceneJob, border_px: int, progress: Progress) -> _Bench:
+        output = job.pair.alignment.output_in_scene
+        frame = job.request.settings.protocol.frame(output.height, output.width, border_px)
+        return cls(
+            job,
+            frame.shift(output.row0, output.col0),
+            job.yardstick("full-resolution", progress),
+            job.yardstick("reprojection", progress).coarser(job.ratio),
+        )
+
+    def measure(self, image: Layer) -> Figures:
+        observed = Observed(self.job.pair, image, self.job.sensor, self.job.sampling, self.job.request.settings.scale)
+        return self.on_pan.measure(observed.on_pan_grid(self.frame)) | self.on_ms.measure(
+            observed.on_ms_grid(self.frame)
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isinf
 from statistics import fmean, stdev
 
@@ -43,9 +43,7 @@ class View:
 
     def within(self, frame: Rect) -> View:
         """The part inside a frame."""
-        return View(
-            frame.height, frame.width, self.bands, lambda rect: self.read(rect.shift(frame.row0, frame.col0))
-        )
+        return View(frame.height, frame.width, self.bands, lambda rect: self.read(rect.shift(frame.row0, frame.col0)))
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,10 @@ class Yardstick:
     def fresh(self) -> Suite:
         """The suite, with nothing counted."""
         return suite(self.suite, self.settings)
+
+    def coarser(self, ratio: int) -> Yardstick:
+        """The same for a grid whose pixels are `ratio` times larger: tiles of the same area."""
+        return replace(self, tile_px=self.tile_px and max(1, self.tile_px // ratio))
 
     def measure(self, view: View) -> Figures:
         """Every index of the images of a view.

@@ -11,6 +11,8 @@ from fusioncli.core.sensors import Sensor
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.raster import Raster
 
+STATED = "stated"
+
 
 @dataclass(frozen=True)
 class Peak:
@@ -23,6 +25,11 @@ class Peak:
 
     value: float
     source: str
+
+    @property
+    def note(self) -> str:
+        """A sentence, unless the user stated it."""
+        return "" if self.source == STATED else f"PSNR and SSIM take the peak {self.value:g} ({self.source})"
 
     def check(self, reference: Tensor, valid: Tensor | None) -> None:
         """Refuse a reference that exceeds it (DataError); what is fused may."""

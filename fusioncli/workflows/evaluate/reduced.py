@@ -26,6 +26,7 @@ def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
     methods = method_names(request.methods)
     job, settings = SceneJob.open(request), request.settings
     cells = truth_cells(job.pair)
+    settings.check_memory(0, job.pair.alignment.scene)
     border_px = settings.border(with_reference=True)
     frame = settings.protocol.frame(cells.height, cells.width, border_px)
     yardstick = job.yardstick("reduced-resolution", progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fusioncli.workflows.evaluate.peak import find_peak
 from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
 from fusioncli.workflows.evaluate.request import ReferenceEvaluation
-from fusioncli.workflows.evaluate.views import against_reference, check_comparable, open_layer
+from fusioncli.workflows.evaluate.views import against_reference, check_grid, open_layer
 from fusioncli.workflows.workers import Progress
 
 MODE = "against a reference"
@@ -22,7 +22,7 @@ def evaluate_against(request: ReferenceEvaluation, progress: Progress) -> EvalRe
     reference = open_layer(request.reference, request.nodata)
     images = {path: open_layer(path, request.nodata) for path in request.fused}
     for image in images.values():
-        check_comparable(reference, image)
+        check_grid(image, reference.files[0].grid, len(reference.files[0].bands))
     peak = find_peak(settings.peak, reference.files[0], None)
     border_px = settings.border(with_reference=True)
     frame = settings.protocol.frame(*reference.shape, border_px)

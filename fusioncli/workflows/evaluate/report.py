@@ -140,7 +140,9 @@ def _cell(value: float | None, spread: tuple[float, float] | None) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) and not value.is_integer() else f"{value:g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:g}" if value.is_integer() else f"{value:.4g}"
 
 
 def _json(value: float | None) -> float | str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from fusioncli.core.tiling import Rect
+from fusioncli.errors import DataError
 from fusioncli.io.scene import PairRequest
 from fusioncli.metrics.suites import SuiteSettings
 from fusioncli.workflows.evaluate.measure import Yardstick
@@ -13,6 +15,9 @@ from fusioncli.workflows.evaluate.protocol import CENTRED, EvalProtocol
 from fusioncli.workflows.evaluate.report import software
 from fusioncli.workflows.memory import Resources, available_cores
 from fusioncli.workflows.workers import Progress
+
+_FIXED_MB = 420  # interpreter, torch and GDAL before any pixel
+_COPIES = 6  # float64 copies of each band, and of PAN, that live at once
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,18 @@ class EvalSettings:
         """The frame to cut; without a reference the protocols cut none."""
         default = self.protocol.border_px if with_reference else 0
         return default if self.border_px is None else self.border_px
+
+    def check_memory(self, bands: int, scene: Rect) -> None:
+        """Refuse a scene that the protocol must hold whole and that does not fit (DataError)."""
+        if not self.protocol.literal:
+            return
+        need_mb = _FIXED_MB + scene.height * scene.width * (_COPIES * bands + _COPIES) * 8 / 1e6
+        if need_mb > self.resources.mem_limit_mb:
+            raise DataError(
+                f"the toolbox protocol holds the scene whole, which takes about {need_mb:.0f} MB; "
+                f"the limit is {self.resources.mem_limit_mb} MB",
+                f"pass --mem-limit {int(need_mb * 1.1)}, or --protocol centred, which streams",
+            )
 
     def yardstick(self, suite: str, ratio: int, peak: Peak, progress: Progress) -> Yardstick:
         """A suite, told what it needs."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from fusioncli.core.sensors import Sensor
 from fusioncli.io.scene import ScenePair, open_pair
+from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.measure import Yardstick
 from fusioncli.workflows.evaluate.peak import Peak, find_peak
 from fusioncli.workflows.evaluate.request import PairEvaluation
@@ -49,6 +50,12 @@ class SceneJob:
     def ratio(self) -> int:
         """PAN pixels per MS pixel."""
         return self.pair.alignment.ratio
+
+    @property
+    def sampling(self) -> Sampling:
+        """The protocol's operators between the grids of the pair."""
+        alignment = self.pair.alignment
+        return self.request.settings.protocol.sampling(alignment.ratio, sum(alignment.gsd_ratio) / 2)
 
     def facts(self, mode: str, border_px: int) -> dict[str, Any]:
         """What every output states."""

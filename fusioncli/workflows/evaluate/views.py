@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.layer import Layer
 from fusioncli.io.raster import describe
 from fusioncli.workflows.evaluate.measure import Images, View
 from fusioncli.workflows.evaluate.peak import Peak
+from fusioncli.workflows.evaluate.rects import cells_around, finer
 from fusioncli.workflows.export import Block
+
+_MISFIT_PX = 0.05
 
 
 def open_layer(path: str, nodata: float | None = None) -> Layer:
@@ -23,32 +28,30 @@ def open_layer(path: str, nodata: float | None = None) -> Layer:
     return Layer((describe(path, nodata),))
 
 
-def check_comparable(a: Layer, b: Layer) -> None:
-    """Two files have the same size, bands and, where both are georeferenced, position.
+def check_grid(image: Layer, grid: Grid, bands: int) -> None:
+    """An image has the size, the bands and, where both are georeferenced, the position of what it is compared with.
 
     Raises:
-        DataError: they differ; the message says in what.
+        DataError: it differs; the message says in what.
     """
-    first, second = a.files[0], b.files[0]
-    for what, mine, theirs in (
-        ("{} x {} px", (first.grid.width, first.grid.height), (second.grid.width, second.grid.height)),
-        ("{} bands", (len(first.bands),), (len(second.bands),)),
-    ):
-        if mine != theirs:
-            raise DataError(
-                f"{first.path} has {what.format(*mine)}, {second.path} {what.format(*theirs)}",
-                "compare images of the same grid and bands",
-            )
-    if first.grid.georeferenced and second.grid.georeferenced:
-        corners = zip(first.grid.corners, second.grid.corners, strict=True)
-        into = ~second.grid.transform @ first.grid.transform
-        misfit_px = max(float(np.hypot(*np.subtract(into @ p, q))) for p, q in corners)
-        if misfit_px > 0.05 or (first.crs and second.crs and first.crs != second.crs):
-            raise DataError(
-                f"{first.path} ({first.grid.crs}) and {second.path} ({second.grid.crs}) are not on one grid: "
-                f"corners up to {misfit_px:.3g} px apart",
-                "bring one onto the grid of the other first: gdalwarp -te … -ts …",
-            )
+    file = image.files[0]
+    mine, theirs = ((g.height, g.width) for g in (file.grid, grid))
+    if mine != theirs or len(file.bands) != bands:
+        raise DataError(
+            f"{file.path} is {len(file.bands)} x {mine[0]} x {mine[1]} (bands, rows, columns), "
+            f"what it is compared with {bands} x {theirs[0]} x {theirs[1]}",
+            "compare images of the same grid and bands",
+        )
+    if not (file.grid.georeferenced and grid.georeferenced):
+        return
+    into = ~grid.transform @ file.grid.transform
+    misfit_px = max(hypot(x - col, y - row) for col, row in grid.corners for x, y in [into @ (col, row)])
+    if misfit_px > _MISFIT_PX or (file.grid.crs and grid.crs and file.grid.crs != grid.crs):
+        raise DataError(
+            f"{file.path} is not on the grid that it is compared with: corners up to {misfit_px:.3g} px apart "
+            f"({file.grid.crs} and {grid.crs})",
+            "resample it first: gdalwarp -te … -ts … -r cubic",
+        )
 
 
 def tensor(samples: np.ndarray, scale: float = 1.0) -> Tensor:
@@ -77,48 +80,44 @@ def against_reference(reference: Block, fused: Layer, peak: Peak, scale: float) 
     return View(height, width, len(fused.files[0].bands), read)
 
 
+@dataclass(frozen=True)
 class Derived:
-    """Images computed from windows of the scene, which need a margin around the rectangle that is wanted.
+    """Images that are computed from windows of the scene.
 
-    Args:
+    Attributes:
         observe: the images on a window, given in PAN px of the scene, multiples of the ratio.
-        extent: where the view lies, in px of its own grid, counted from the scene's corner.
+        extent: what is measured, in px of the images' grid, counted from the scene's corner.
+        bands: of the largest image.
         step_px: PAN px per px of that grid.
         ratio: PAN px per MS px.
-        margin_px: PAN px needed around a rectangle.
+        margin_px: PAN px that a window needs around the rectangle that is wanted.
+        whole: the one window that everything is computed from, where filters see the scene's border; None for a window
+            per tile.
     """
 
-    def __init__(
-        self, observe: Callable[[Rect], Images], extent: Rect, *, step_px: int, ratio: int, margin_px: int
-    ) -> None:
-        self.observe, self.extent = observe, extent
-        self.step_px, self.ratio, self.margin_px = step_px, ratio, margin_px
+    observe: Callable[[Rect], Images]
+    extent: Rect
+    bands: int
+    step_px: int
+    ratio: int
+    margin_px: int
+    whole: Rect | None
 
-    def view(self, bands: int, *, whole: bool) -> View:
-        """A view that computes each tile from its own window, or all of them from the one window of the scene."""
-        read = self._slice if whole else self._tile
-        return View(self.extent.height, self.extent.width, bands, read)
+    @property
+    def view(self) -> View:
+        """The extent, read by rectangles."""
+        observed = self.whole and self.observe(self.whole)
 
-    def _tile(self, rect: Rect) -> Images:
-        area = rect.shift(self.extent.row0, self.extent.col0)
-        window = self._window(area, self.margin_px)
-        return self._cut(self.observe(window), area, window)
+        def read(rect: Rect) -> Images:
+            area = rect.shift(self.extent.row0, self.extent.col0)
+            window = self.whole or self._window(area)
+            images, valid = observed or self.observe(window)
+            cut = (..., *area.slices(cells_around(window, self.step_px)))
+            return {name: image[cut] for name, image in images.items()}, None if valid is None else valid[cut]
 
-    def _slice(self, rect: Rect) -> Images:
-        return self._cut(self._whole, rect.shift(self.extent.row0, self.extent.col0), self._window(self.extent, 0))
+        return View(self.extent.height, self.extent.width, self.bands, read)
 
-    @cached_property
-    def _whole(self) -> Images:
-        return self.observe(self._window(self.extent, 0))
-
-    def _window(self, area: Rect, margin_px: int) -> Rect:
-        """In PAN px, grown to whole MS px."""
-        fine = Rect(*(edge * self.step_px for edge in (area.row0, area.col0, area.row1, area.col1))).grow(margin_px)
-        down, up = (lambda edge: edge // self.ratio * self.ratio), (lambda edge: -(-edge // self.ratio) * self.ratio)
-        return Rect(down(fine.row0), down(fine.col0), up(fine.row1), up(fine.col1))
-
-    def _cut(self, images: Images, area: Rect, window: Rect) -> Images:
-        covered = Rect(*(edge // self.step_px for edge in (window.row0, window.col0, window.row1, window.col1)))
-        cut = (..., *area.slices(covered))
-        tensors, valid = images
-        return {name: image[cut] for name, image in tensors.items()}, None if valid is None else valid[cut]
+    def _window(self, area: Rect) -> Rect:
+        """The area with its margin, in PAN px, grown to whole MS px."""
+        fine = finer(area, self.step_px).grow(self.margin_px)
+        return finer(cells_around(fine, self.ratio), self.ratio)

@@ -19,6 +19,7 @@ from fusioncli.io.scene import PairRequest, ScenePair, open_pair
 from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.fused import UNCOMPRESSED
 from fusioncli.workflows.evaluate.protocol import EvalProtocol
+from fusioncli.workflows.evaluate.rects import cells_within, finer
 from fusioncli.workflows.evaluate.views import tensor
 from fusioncli.workflows.export import Block, export
 from fusioncli.workflows.workers import Progress
@@ -34,14 +35,14 @@ def truth_cells(pair: ScenePair) -> Rect:
         DataError: the scene is smaller than ratio x ratio MS pixels.
     """
     ratio, output = pair.alignment.ratio, pair.alignment.output_in_scene
-    row, col = -(-output.row0 // ratio), -(-output.col0 // ratio)
-    height, width = ((end // ratio - start) // ratio * ratio for end, start in ((output.row1, row), (output.col1, col)))
+    cells = cells_within(output, ratio)
+    height, width = (size // ratio * ratio for size in (cells.height, cells.width))
     if min(height, width) <= 0:
         raise DataError(
             f"the pair shares {output.height} x {output.width} PAN px, too little to be degraded by {ratio} once more",
             "use a larger scene",
         )
-    return Rect(row, col, row + height, col + width)
+    return Rect(cells.row0, cells.col0, cells.row0 + height, cells.col0 + width)
 
 
 def truth(pair: ScenePair, cells: Rect) -> Block:
@@ -74,20 +75,16 @@ class Wald:
         pair, ratio = self.pair, self.pair.alignment.ratio
         sampling = self.protocol.sampling(ratio, ratio)
         gains, pan_gain = self.sensor.ms_mtf, self.sensor.pan_mtf
-        top, left = (corner + ratio * cell for corner, cell in zip(pair.alignment.origin, self._corner, strict=True))
+        corner = finer(self.cells, ratio).shift(*pair.alignment.origin)
 
         def read_pan(rect: Rect) -> _Samples:
-            return pair.pan.read(rect.shift(top, left))
+            return pair.pan.read(rect.shift(corner.row0, corner.col0))
 
         ms = _Lowered(truth(pair, self.cells), lambda x: sampling.degrade(x, gains), sampling, min(gains))
         pan = _Lowered(read_pan, lambda x: self.protocol.lower_pan(sampling, x, pan_gain), sampling, pan_gain)
         paths = [self._write(folder / "ms.tif", ms, pair.ms, ratio, progress)]
         paths += [self._write(folder / "pan.tif", pan, pair.pan, 1, progress)]
         return open_pair(PairRequest((paths[0],), paths[1]))
-
-    @property
-    def _corner(self) -> tuple[int, int]:
-        return self.cells.row0, self.cells.col0
 
     def _write(self, path: Path, lowered: _Lowered, layer: Layer, ratio: int, progress: Progress) -> str:
         """A degraded layer on the MS grid (ratio 1) or one that is coarser still."""
@@ -120,19 +117,16 @@ class _Lowered:
         """
         ratio = self.sampling.ratio
         margin = -(-margins * self.sampling.blur_reach_px(self.gain) // ratio)
-        window = Rect(*(ratio * edge for edge in _edges(rect.grow(margin))))
-        samples, valid = self.read(window)
+        window = rect.grow(margin)
+        samples, valid = self.read(finer(window, ratio))
         if valid is not None:
             samples = gaps.fill_gaps(samples, valid)
-        core = (..., *rect.slices(rect.grow(margin)))
+        core = (..., *rect.slices(window))
         low = self.degrade(tensor(samples))[0].numpy()[core]
-        return low, None if valid is None else _whole_cells(valid, ratio)[core]
+        return low, None if valid is None else whole_cells(valid, ratio)[core]
 
 
-def _edges(rect: Rect) -> tuple[int, int, int, int]:
-    return rect.row0, rect.col0, rect.row1, rect.col1
-
-
-def _whole_cells(valid: np.ndarray, ratio: int) -> np.ndarray:
+def whole_cells(valid: np.ndarray, ratio: int) -> np.ndarray:
+    """MS pixels whose whole area is valid: (bands, h·ratio, w·ratio) to (bands, h, w)."""
     bands, height, width = valid.shape
-    return valid.reshape(bands, height // ratio, ratio, width // ratio, ratio).all((2, 4))
+    return np.asarray(valid.reshape(bands, height // ratio, ratio, width // ratio, ratio).all((2, 4)))
