@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusioncli.cli import parsing, render, tables
 from fusioncli.cli.groups import takes_groups
 from fusioncli.cli.options import (
     CommonOptions,
+    EvalInputOptions,
     EvalMethodOptions,
-    EvalModeOptions,
     EvalOptions,
-    EvalPairOptions,
     EvalRunOptions,
     ReportOptions,
 )
@@ -20,17 +21,20 @@ from fusioncli.cli.pansharpen import pair_request
 from fusioncli.errors import UsageError
 
 if TYPE_CHECKING:
+    from fusioncli.workflows.evaluate.gate import Limit
     from fusioncli.workflows.evaluate.report import EvalReport
     from fusioncli.workflows.evaluate.request import EvalSettings
     from fusioncli.workflows.workers import Progress
 
+    Job = tuple[Sequence[str], Callable[[Progress], EvalReport]]
+
 _ASSUMED_RATIO = 4
+_FORMATS = (".md", ".json", ".csv")
 
 
 @takes_groups
 def evaluate(
-    mode: EvalModeOptions,
-    pair: EvalPairOptions,
+    inputs: EvalInputOptions,
     method: EvalMethodOptions,
     options: EvalOptions,
     report: ReportOptions,
@@ -39,7 +43,130 @@ def evaluate(
 ) -> None:
     """Print quality figures: of methods by Wald's protocol, without reference, or of files against a reference.
 
-    The table marks the best of each column and names protocol, phase, kernel, border and peak.
+    The best of each column is marked; the caption names protocol, phase, kernel, border and peak.
 
     Example: fusion eval --reduced-res --ms scene_ms.tif --pan scene_pan.tif --method gsa --method mtf-glp-fs
     """
+    from fusioncli.io.environment import gdal_environment
+    from fusioncli.workflows.evaluate.gate import check_limits, find_limits
+    from fusioncli.workflows.evaluate.report import columns
+
+    render.listen_to_gdal(common)
+    suites, work = _job(inputs, method, settings(options, run), options)
+    limits = find_limits(_limits(options.fail_under), columns(suites))
+    _check_outputs(report)
+    with gdal_environment(run.mem_limit, common.gdal_config), render.progress_bar(common) as progress:
+        result = work(progress)
+    render.notes(result.notes, common)
+    for path, kind in _outputs(report).items():
+        _write(path, result, kind)
+    if common.json:
+        render.result("", result.as_json(), common)
+    else:
+        tables.print_table(result, *_outputs(report))
+    check_limits(limits, result)
+
+
+def settings(options: EvalOptions, run: EvalRunOptions) -> EvalSettings:
+    """How images are measured, as the user gave it."""
+    from fusioncli.workflows.evaluate.peak import STATED, Peak
+    from fusioncli.workflows.evaluate.protocol import find_protocol
+    from fusioncli.workflows.evaluate.request import EvalSettings
+    from fusioncli.workflows.memory import Resources
+
+    if options.data_range is not None and options.bit_depth is not None:
+        raise UsageError("--data-range and --bit-depth both state the peak", "give one of them")
+    peak = options.data_range if options.bit_depth is None else 2.0**options.bit_depth - 1
+    return EvalSettings(
+        find_protocol(options.protocol),
+        options.border,
+        None if peak is None else Peak(peak, STATED),
+        options.scale or 1.0,
+        options.tiles,
+        Resources(parsing.threads(run.threads), run.mem_limit),
+    )
+
+
+def _job(inputs: EvalInputOptions, method: EvalMethodOptions, how: EvalSettings, options: EvalOptions) -> Job:
+    """The suites that will be computed, and the work."""
+    from fusioncli.workflows.evaluate import full, reduced
+    from fusioncli.workflows.evaluate.request import PairEvaluation
+
+    modes = {"--reduced-res": inputs.reduced_res, "--full-res": inputs.full_res, "--reference": inputs.reference}
+    chosen = [name for name, given in modes.items() if given]
+    if len(chosen) != 1:
+        given = " and ".join(chosen) or "none of them"
+        raise UsageError(f"eval takes one of {', '.join(modes)}, got {given}", "try: fusion eval --help")
+    if inputs.reference is not None:
+        return _reference_job(inputs, how, options)
+    if not (inputs.ms and inputs.pan):
+        raise UsageError(f"{chosen[0]} needs a pair", f"fusion eval {chosen[0]} --ms FILE --pan FILE")
+    if inputs.reduced_res and inputs.fused:
+        raise UsageError(
+            "--reduced-res fuses the degraded pair itself", "use --method, or --full-res for --fused files"
+        )
+    request = PairEvaluation(pair_request(inputs), method.sensor, tuple(method.method), tuple(inputs.fused), how)
+    if inputs.reduced_res:
+        return reduced.SUITES, lambda progress: reduced.evaluate_reduced(request, progress)
+    return full.SUITES, lambda progress: full.evaluate_full(request, progress)
+
+
+def _reference_job(inputs: EvalInputOptions, how: EvalSettings, options: EvalOptions) -> Job:
+    from fusioncli.workflows.evaluate.reference import evaluate_against
+    from fusioncli.workflows.evaluate.request import ReferenceEvaluation
+
+    if not (inputs.reference and inputs.fused):
+        raise UsageError("--reference needs images to compare", "add --fused FILE")
+    request = ReferenceEvaluation(
+        inputs.reference,
+        tuple(inputs.fused),
+        options.ratio or _ASSUMED_RATIO,
+        options.suite,
+        parsing.number(inputs.src_nodata, "--src-nodata"),
+        how,
+    )
+    return [options.suite], lambda progress: evaluate_against(request, progress)
+
+
+def _limits(texts: Sequence[str]) -> list[Limit]:
+    from fusioncli.workflows.evaluate.gate import Limit
+
+    found = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise UsageError(f"--fail-under takes INDEX=VALUE, got '{text}'", "for example --fail-under ERGAS=3")
+        number = parsing.number(value, "--fail-under")
+        assert number is not None
+        found.append(Limit(name, number))
+    return found
+
+
+def _outputs(report: ReportOptions) -> dict[Path, str]:
+    """Files to write, each with its format."""
+    files = {} if report.csv is None else {report.csv: ".csv"}
+    return files if report.output is None else files | {report.output: report.output.suffix.lower()}
+
+
+def _check_outputs(report: ReportOptions) -> None:
+    """Refuse before any work what could not be written after it."""
+    from fusioncli.io.files import check_writable
+
+    if report.output is not None and report.output.suffix.lower() not in _FORMATS:
+        raise UsageError(
+            f"a report is written as {', '.join(_FORMATS)}, not as '{report.output.suffix}'", "for example -o report.md"
+        )
+    for path in _outputs(report):
+        check_writable(path, report.overwrite, 0)
+
+
+def _write(path: Path, result: EvalReport, kind: str) -> None:
+    from fusioncli.io.files import whole_file
+
+    texts = {
+        ".md": result.as_markdown,
+        ".json": lambda: json.dumps(result.as_json(), indent=1, default=str, allow_nan=False) + "\n",
+        ".csv": result.as_csv,
+    }
+    with whole_file(path) as temporary:
+        temporary.write_text(texts[kind](), encoding="utf-8")

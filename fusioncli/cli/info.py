@@ -39,7 +39,9 @@ def raster_facts(raster: Raster) -> dict[str, Any]:
     """The description in the words of `--json`."""
     from fusioncli.core.sensors import guess_sensor
 
-    sensor, why = guess_sensor(dict(raster.tags), [raster.path], len(raster.bands), None)
+    sensor, why = guess_sensor(
+        raster.tags, [raster.path], len(raster.bands), None, [band.name for band in raster.bands]
+    )
     grid = raster.grid
     return {
         "file": raster.path,

@@ -12,6 +12,7 @@ import typer
 from fusioncli import __version__
 from fusioncli.cli.align import align
 from fusioncli.cli.doctor import doctor
+from fusioncli.cli.evaluate import evaluate
 from fusioncli.cli.info import info
 from fusioncli.cli.pansharpen import pansharpen
 from fusioncli.errors import FusionError, UsageError
@@ -40,8 +41,8 @@ def _program(
         raise typer.Exit
 
 
-for verb in (pansharpen, align, info, doctor):
-    app.command()(verb)
+for name, verb in {"pansharpen": pansharpen, "eval": evaluate, "align": align, "info": info, "doctor": doctor}.items():
+    app.command(name)(verb)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -87,5 +88,5 @@ def _bug(error: Exception, debug: bool) -> int:
 
 def _usage_hint(arguments: Sequence[str]) -> str:
     verb = next((word for word in arguments if not word.startswith("-")), None)
-    known = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    known = {command.name for command in app.registered_commands}
     return f"try: fusion {verb} --help" if verb in known else "try: fusion --help"

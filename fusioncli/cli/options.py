@@ -201,9 +201,18 @@ _EVAL = "Evaluation"
 
 
 @dataclass(frozen=True)
-class EvalModeOptions:
-    """What is compared with what."""
+class EvalInputOptions(PairOptions):
+    """What is compared with what; not every evaluation needs a pair."""
 
+    ms: Annotated[
+        list[str],
+        Option(
+            "--ms", metavar="FILE", rich_help_panel=_INPUT, help="Multispectral raster; repeat to stack band files."
+        ),
+    ] = field(default_factory=list)
+    pan: Annotated[
+        str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")
+    ] = ""
     reduced_res: Annotated[
         bool,
         Option("--reduced-res", rich_help_panel=_INPUT, help="Wald's protocol: degrade MS and PAN, fuse, compare."),
@@ -218,19 +227,6 @@ class EvalModeOptions:
         list[str],
         Option("--fused", metavar="FILE", rich_help_panel=_INPUT, help="A fused image; repeat to compare several."),
     ] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class EvalPairOptions(PairOptions):
-    """A pair that not every evaluation needs."""
-
-    ms: Annotated[
-        list[str],
-        Option("--ms", metavar="FILE", rich_help_panel=_INPUT, help="Multispectral raster; repeat to stack band files."),
-    ] = field(default_factory=list)
-    pan: Annotated[
-        str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")
-    ] = ""
 
 
 @dataclass(frozen=True)
@@ -290,7 +286,9 @@ class EvalOptions:
     ] = None
     scale: Annotated[
         float | None,
-        Option(metavar="FACTOR", rich_help_panel=_EVAL, help="Multiply values before measuring; 10000 for reflectance."),
+        Option(
+            metavar="FACTOR", rich_help_panel=_EVAL, help="Multiply values before measuring; 10000 for reflectance."
+        ),
     ] = None
     tiles: Annotated[
         int | None,

@@ -188,7 +188,7 @@ def guess_sensor(
     """
     for evidence, text in _evidence(tags, filenames):
         if sensor := _named_in(text):
-            fitted = _fit(sensor, filenames, bands, names)
+            fitted = fit_sensor(sensor, filenames, bands, names)
             reason = f"{sensor.title}, because {evidence} is {shorten(text, 60)!r}"
             return fitted, f"{reason}; {fitted.note}" if fitted.note else reason
     name, reason = _from_band_count(bands, ratio)
@@ -214,7 +214,7 @@ def _named_in(text: str) -> Sensor | None:
     return SENSORS[best] if length[best] else None
 
 
-def _fit(sensor: Sensor, filenames: Sequence[str], bands: int, names: Sequence[str | None]) -> Sensor:
+def fit_sensor(sensor: Sensor, filenames: Sequence[str], bands: int, names: Sequence[str | None]) -> Sensor:
     """Choose the bands by their names, else by the codes that end single-band file names, else by their number."""
     endings = [re.split(r"[_\-.]", PurePath(name).stem)[-1].upper() for name in filenames]
     codes = [code for code in endings if code in sensor.codes]

@@ -19,6 +19,7 @@ from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.raster import Raster, open_raster, single_bands
 
+_SAMPLE_PX = 256
 _WARP_TOLERANCE_PX = 1e-9  # smaller windows then equal the whole image; 0 crashes rasterio 1.4
 
 
@@ -94,6 +95,14 @@ class Layer:
             samples = np.pad(samples, margins, "symmetric")
             valid = None if valid is None else np.pad(valid, margins, "symmetric")
         return samples, valid
+
+    def zero_share(self) -> float:
+        """Share of pixels that are 0 in every band, from a coarse sample: likely fill, where no nodata is declared."""
+        samples = []
+        for file, dataset in zip(self.files, self._datasets(), strict=True):
+            shape = len(file.indexes), min(dataset.height, _SAMPLE_PX), min(dataset.width, _SAMPLE_PX)
+            samples.append(dataset.read(file.indexes, out_shape=shape))
+        return float(np.mean(np.concatenate(samples).max(0) == 0))
 
     def _read_file(self, number: int, inside: Rect) -> tuple[np.ndarray, np.ndarray | None]:
         file = self._sources[number]

@@ -15,7 +15,6 @@ import rasterio
 import rasterio.shutil
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
@@ -87,12 +86,12 @@ def assemble(product: Product, store: PartStore, parts: Sequence[Rect], path: Pa
     with whole_file(path) as temporary:
         try:
             rasterio.shutil.copy(str(mosaic), str(temporary), **creation_options(product))
+            _read_last(temporary)
         except Exception as error:  # GDAL's own errors have no public base class
             text = str(error.__cause__ or error).splitlines()[0]
             raise DataError(
-                f"{path} cannot be written ({text})", "is the disk full? Otherwise check the --co options"
+                f"{path} cannot be written ({text})", "is the disk full? Free some space, or write elsewhere with -o"
             ) from error
-        _check_complete(product, temporary)
 
 
 def creation_options(product: Product) -> dict[str, str]:
@@ -115,17 +114,53 @@ def creation_options(product: Product) -> dict[str, str]:
     return ours | dict(product.options)
 
 
-def _check_complete(product: Product, path: Path) -> None:
-    """The last block can be read: a full disk may leave a file that opens."""
+def check_options(product: Product) -> None:
+    """Try the creation options on a few pixels in memory: GDAL ignores what it does not know, or writes rubbish.
+
+    Raises:
+        UsageError: GDAL warns, refuses, or does not give back what it was given.
+    """
+    samples = np.full((len(product.bands), 16, 16), 100, product.dtype)
+    grid = {"crs": product.crs, "transform": product.grid.transform} if product.grid.georeferenced else {}
+    profile = {"driver": "GTiff", "count": len(samples), "height": 16, "width": 16, "dtype": product.dtype}
+    options = creation_options(product) | {"NUM_THREADS": "1"}  # other threads print their errors
+    with _gdal_warnings() as complaints, MemoryFile() as source, MemoryFile(filename="trial.tif") as trial:
+        try:
+            with source.open(**profile, **grid, photometric="MINISBLACK") as dataset:
+                dataset.write(samples)
+            rasterio.shutil.copy(source.name, trial.name, **options)
+            with rasterio.open(trial.name) as dataset:
+                if dataset.count != len(samples) or not dataset.read().all():
+                    complaints.append("bands or pixels differ from those written")
+        except Exception as error:  # GDAL's own errors have no public base class
+            complaints.append(str(error.__cause__ or error))
+    if complaints:
+        given = " ".join(f"--co {key}={value}" for key, value in product.options.items())
+        reason = re.sub(r"^CPLE_\w+ in ", "", complaints[0])
+        page = "cog" if product.cog else "gtiff"
+        raise UsageError(
+            f"{given} does not work: {reason}", f"the options are listed on https://gdal.org/drivers/raster/{page}.html"
+        )
+
+
+@contextmanager
+def _gdal_warnings() -> Iterator[list[str]]:
+    """Collect what GDAL warns about, which rasterio hands to its logger."""
+    texts: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: texts.append(record.getMessage())
+    logger = logging.getLogger("rasterio._env")
+    logger.addHandler(handler)
     try:
-        with rasterio.open(path) as dataset:
-            row, col = dataset.height - 1, dataset.width - 1
-            window = Window(col, row, 1, 1)  # pyright: ignore[reportCallIssue] - attrs class
-            complete = dataset.count == len(product.bands) and dataset.read(window=window).size > 0
-    except RasterioError:
-        complete = False
-    if not complete:
-        raise DataError(f"{path} is incomplete", "is the disk full?")
+        yield texts
+    finally:
+        logger.removeHandler(handler)
+
+
+def _read_last(path: Path) -> None:
+    """Read the last block: a full disk may leave a file that opens."""
+    with rasterio.open(path) as dataset:
+        dataset.read(window=Window(dataset.width - 1, dataset.height - 1, 1, 1))  # pyright: ignore[reportCallIssue] - attrs class
 
 
 def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:

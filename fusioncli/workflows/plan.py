@@ -10,7 +10,7 @@ import numpy as np
 
 from fusioncli import __version__
 from fusioncli.core.grid import Verdict
-from fusioncli.core.sensors import Sensor, find_sensor, guess_sensor
+from fusioncli.core.sensors import Sensor, find_sensor, fit_sensor, guess_sensor
 from fusioncli.core.tiling import Rect, Tiling, parts
 from fusioncli.core.values import OutputValues, sample_type
 from fusioncli.errors import UsageError
@@ -27,6 +27,7 @@ from fusioncli.workflows.coregister import Shift, open_registered
 from fusioncli.workflows.memory import Budget, fit_memory
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 
+_LIKELY_FILL = 0.005
 _ROOM = 2.5  # parts, product and overviews are on disk together for a moment
 
 
@@ -107,14 +108,15 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
 
 
 def _sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
-    """The named sensor, or the likeliest one, fitted to the number of bands."""
-    if name:
-        sensor = find_sensor(name).for_bands(pair.bands)
-        return sensor, sensor.note
+    """The named sensor, or the likeliest one, fitted to the bands."""
     files = (*pair.ms.files, *pair.pan.files)
+    paths = [file.path for file in files]
+    bands = [band.name or band.colour.name for file in pair.ms.files for band in file.bands]
+    if name:
+        sensor = fit_sensor(find_sensor(name), paths, pair.bands, bands)
+        return sensor, sensor.note
     tags = {key: value for file in reversed(files) for key, value in file.tags.items()}
-    names = [Path(file.path).name for file in files]
-    return guess_sensor(tags, names, pair.bands, sum(pair.alignment.gsd_ratio) / 2)
+    return guess_sensor(tags, paths, pair.bands, sum(pair.alignment.gsd_ratio) / 2, bands)
 
 
 def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) -> FusionModel | SceneMethod:
@@ -175,6 +177,9 @@ def _data_notes(pair: ScenePair, values: OutputValues) -> list[str]:
     notes = []
     if ms.dtype != pan.dtype:
         notes.append(f"MS is {ms.dtype} and PAN {pan.dtype}; the product is {values.dtype}")
+    for name, layer in (("MS", pair.ms), ("PAN", pair.pan)):
+        if not layer.files[0].masked and (share := layer.zero_share()) > _LIKELY_FILL:
+            notes.append(f"{share:.1%} of {name} is 0 and no nodata is declared; if that is fill, add --src-nodata 0")
     if ms.striped or pan.striped:
         notes.append("an input is stored in long strips; a tiled copy (gdal_translate -co TILED=YES) reads faster")
     return notes

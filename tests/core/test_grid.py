@@ -17,7 +17,7 @@ def pan_grid(height, width, transform=PAN_PX):
 
 
 def ms_grid(height, width, ratio, offset=(0.0, 0.0), transform=PAN_PX):
-    """An MS whose first corner lies `offset` (rows, columns) PAN px from PAN's; ratio is one number or (rows, columns)."""
+    """An MS whose first corner lies `offset` (rows, columns) PAN px from PAN's; a ratio for both axes or for each."""
     rows, cols = ratio if isinstance(ratio, tuple) else (ratio, ratio)
     placed = transform @ Affine.translation(offset[1], offset[0]) @ Affine.scale(cols, rows)
     return Grid(height, width, placed, "EPSG:32631")
@@ -78,7 +78,9 @@ class TestPaste:
         assert found.verdict is Verdict.PASTE
         assert found.gsd_ratio == pytest.approx((4, 4))
 
-    @pytest.mark.parametrize(("offset", "verdict"), [(0.039, Verdict.PASTE), (-0.039, Verdict.PASTE), (0.041, Verdict.SNAP)])
+    @pytest.mark.parametrize(
+        ("offset", "verdict"), [(0.039, Verdict.PASTE), (-0.039, Verdict.PASTE), (0.041, Verdict.SNAP)]
+    )
     def test_tolerance_is_a_hundredth_of_an_ms_pixel(self, offset, verdict):
         assert align(ms_grid(20, 30, 4, offset=(0, offset)), pan_grid(80, 120)).verdict is verdict
 
@@ -105,7 +107,7 @@ class TestSnap:
         assert found.scene == Rect(0, 0, 100, 118)
 
     def test_cells_count_from_the_pan_corner(self):
-        """Cell 0 of the rows has its centre (2.0) inside the MS (from 0.5); cell 0 of the columns (2.0) not (from 2.25)."""
+        """The first cell's centre, at 2.0, lies inside the MS by rows (from 0.5) but not by columns (from 2.25)."""
         found = align(ms_grid(50, 60, 4, offset=(0.5, 2.25)), pan_grid(300, 300))
         assert found.verdict is Verdict.SNAP
         assert found.origin == (0, 4)
@@ -124,7 +126,9 @@ class TestSnap:
         assert found.gsd_ratio == pytest.approx((2.5, 2.5))
         assert found.output == Rect(0, 0, 100, 150)
 
-    @pytest.mark.parametrize(("ratio", "model_ratio"), [((4, 2), 2), ((2.0, 3.0), 2), ((3.9, 4.1), 3), ((3.995, 3.995), 4)])
+    @pytest.mark.parametrize(
+        ("ratio", "model_ratio"), [((4, 2), 2), ((2.0, 3.0), 2), ((3.9, 4.1), 3), ((3.995, 3.995), 4)]
+    )
     def test_ratios_that_differ_by_axis_or_are_not_whole(self, ratio, model_ratio):
         rows, cols = ratio
         found = align(ms_grid(300, 300, ratio), pan_grid(int(300 * rows), int(300 * cols)))
@@ -223,9 +227,9 @@ class TestWithoutGeoreferencing:
             align(ms, self.bare(20, 30))
 
     def test_only_one_is_georeferenced(self):
-        with pytest.raises(DataError, match="^MS has no georeferencing"):
+        with pytest.raises(DataError, match=r"^MS has no georeferencing"):
             in_frame_of(pan_grid(80, 120), self.bare(20, 30))
-        with pytest.raises(DataError, match="^PAN has no georeferencing"):
+        with pytest.raises(DataError, match=r"^PAN has no georeferencing"):
             in_frame_of(self.bare(80, 120), ms_grid(20, 30, 4))
 
     def test_nothing_is_assumed_about_georeferenced_grids(self):

@@ -35,7 +35,7 @@ def plain(folder: Path) -> Pair:
 
 
 def holes(folder: Path) -> Pair:
-    """Ratio 4, PAN starting inside an MS pixel; 0 marks gaps, other ones in every band, at borders, and a blank corner."""
+    """Ratio 4, PAN starting inside an MS pixel; 0 marks gaps, others in every band, at borders, and a blank corner."""
     scene = distinct_scene(4, 200, 228)
     ms = scene.reshape(4, 50, 4, 57, 4).mean((2, 4))
     pan = scene.mean(0)[3:, 5:].copy()

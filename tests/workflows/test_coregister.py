@@ -1,5 +1,7 @@
 """Known displacements between MS and PAN are measured, and taken out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -9,9 +11,11 @@ from fusion_jobs import FINE
 from scipy import ndimage
 
 from fusioncli.core.grid import Verdict
-from fusioncli.errors import DataError
+from fusioncli.errors import DataError, UsageError
 from fusioncli.io.scene import PairRequest, open_pair
+from fusioncli.workflows.align import write_aligned_ms
 from fusioncli.workflows.coregister import measure_shift, open_registered
+from fusioncli.workflows.requests import OutputRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -19,10 +23,12 @@ BANDS, FRAME = 3, 40  # px of margin around the scene, to cut displaced copies f
 
 
 def ground(side, ratio):
-    """Objects of all sizes, as bands (BANDS, side + 2 FRAME, ...) on the PAN grid; band 2 is nearly the negative of the others."""
+    """Objects of all sizes on the PAN grid, with a frame: (BANDS, height, width); band 2 is nearly a negative."""
     rng = np.random.default_rng(5)
     size = side + 2 * FRAME
-    layers = [ndimage.gaussian_filter(rng.normal(size=(size, size)), s) * s for s in (0.7 * ratio, 2 * ratio, 6 * ratio)]
+    layers = [
+        ndimage.gaussian_filter(rng.normal(size=(size, size)), s) * s for s in (0.7 * ratio, 2 * ratio, 6 * ratio)
+    ]
     shared = sum(layers)
     own = ndimage.gaussian_filter(rng.normal(size=(BANDS, size, size)), (0, 2 * ratio, 2 * ratio)) * ratio
     return 800 + 400 * (np.array([1.0, 0.8, -0.9])[:, None, None] * shared + 0.3 * own)
@@ -49,7 +55,9 @@ def request_for(pair):
     return PairRequest((str(pair.ms),), str(pair.pan))
 
 
-@pytest.mark.parametrize(("ratio", "move"), [(4, (0, 0)), (4, (1, -2)), (4, (-7, 3)), (4, (13, 9)), (2, (2, -1)), (3, (-4, 0))])
+@pytest.mark.parametrize(
+    ("ratio", "move"), [(4, (0, 0)), (4, (1, -2)), (4, (-7, 3)), (4, (13, 9)), (2, (2, -1)), (3, (-4, 0))]
+)
 def test_a_known_shift_is_measured_and_taken_out(ratio, move, tmp_path):
     pair, shift = open_registered(request_for(displaced(tmp_path, move, ratio)), coregister=True)
     assert shift is not None
@@ -89,7 +97,7 @@ def test_not_asked_for_not_done(tmp_path):
 
 
 def test_windows_with_gaps_are_left_out(tmp_path):
-    """A large scene has 4 x 4 windows of 128 MS px; a hole spoils those that touch it, and its edge counts for nothing."""
+    """A large scene has 4 x 4 windows of 128 MS px; a hole spoils those that touch it, and no others."""
     pair = displaced(tmp_path, (-5, 2), ms_side=200)
     whole = measure_shift(open_pair(request_for(pair)))
     assert whole.windows == 16
@@ -121,3 +129,21 @@ def test_contrast_of_bands_does_not_matter(tmp_path):
     write_raster(pair.ms, ms, FINE @ Affine.scale(4))
     _, shift = open_registered(request_for(pair), coregister=True)
     assert (shift.rows_px, shift.cols_px) == pytest.approx((3, -4), abs=0.25)
+
+
+@pytest.mark.parametrize("georeferencing", [FINE, None])
+def test_an_aligned_copy_of_the_ms_needs_no_correction(georeferencing, tmp_path):
+    """What `fusion align --correct` writes."""
+    original = request_for(displaced(tmp_path, (-6, 3), georeferencing=georeferencing))
+    moved, _ = open_registered(original, coregister=True)
+    output = tmp_path / "aligned.tif"
+    write_aligned_ms(moved, OutputRequest(output), lambda stage, done, total: None)
+    corrected = open_pair(replace(original, ms=(str(output),)))
+    assert corrected.alignment.verdict is Verdict.PASTE
+    assert corrected.bands == BANDS
+    assert measure_shift(corrected).length_px < 0.25
+    with pytest.raises(DataError, match="exists already"):
+        write_aligned_ms(moved, OutputRequest(output), lambda stage, done, total: None)
+    with pytest.raises(UsageError, match="dtype foo cannot be written"):
+        write_aligned_ms(moved, OutputRequest(tmp_path / "other.tif", dtype="foo"), lambda stage, done, total: None)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["aligned.tif", "ms.tif", "pan.tif"]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -40,7 +41,9 @@ def small_tiles(monkeypatch):
 
 @pytest.mark.usefixtures("small_tiles")
 class TestCuts:
-    @pytest.mark.parametrize(("scene", "name"), [*product(["plain", "holes", "snapped"], NAMES), *product(["warped"], SOME)])
+    @pytest.mark.parametrize(
+        ("scene", "name"), [*product(["plain", "holes", "snapped"], NAMES), *product(["warped"], SOME)]
+    )
     def test_any_part_size_and_any_threads_give_the_same_bits(self, scene, name, pairs):
         whole = fuse(pairs[scene], name, ONE_PART, threads=1, **FLOAT)
         assert whole.std() > 50  # not all nodata
@@ -50,7 +53,7 @@ class TestCuts:
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("scene", ["plain", "holes"])
     def test_one_tile_or_many_give_the_same_numbers(self, scene, name, pairs, monkeypatch):
-        """Where every band holds data: elsewhere, methods that mix bands see fills that reach no further than a tile."""
+        """Where every band holds data: methods that mix bands see fills elsewhere, which reach no further than a tile."""
         tiled = fuse(pairs[scene], name)
         monkeypatch.setattr(tiling, "TILE_PX", 960)
         whole = fuse(pairs[scene], name)
@@ -115,7 +118,7 @@ def _enlarged(pair, times):
 class ContextModel:
     """A stand-in for a network with context: every pixel of a tile depends on the mean of the whole tile."""
 
-    card: Card = Card("context", Blend(64, 16))
+    card: ClassVar[Card] = Card("context", Blend(64, 16))
 
     def fuse(self, ms, pan):
         lms = ms.repeat_interleave(4, -1).repeat_interleave(4, -2)
@@ -175,7 +178,7 @@ def _weight(start, starts):
 class Witness:
     """A method that only remembers what it was shown."""
 
-    card: Card = Card("witness", Whole(10))
+    card: ClassVar[Card] = Card("witness", Whole(10))
 
     def observe(self, window):
         nearest = window.ms.repeat_interleave(window.ratio, -1).repeat_interleave(window.ratio, -2)
@@ -189,7 +192,7 @@ class Witness:
 
 
 class TestObserve:
-    """Each valid pixel of the output is counted once, and nothing else: neither margins nor mirrored borders nor fills."""
+    """Each valid pixel of the output is counted once, and nothing else: no margin, mirrored border or fill."""
 
     def observed(self, pair):
         scene = open_pair(PairRequest((str(pair.ms),), str(pair.pan)))

@@ -52,4 +52,6 @@ def test_memory_is_flat_when_the_scene_grows_fourfold(write_scene):
     assert large["output_mb"] == pytest.approx(4 * small["output_mb"], rel=0.01)
     assert large["memory_mb"] == small["memory_mb"] <= 700
     assert large_mb < large["memory_mb"]
-    assert large_mb - small_mb < 0.8 * (large["output_mb"] - small["output_mb"])  # in float32 it would be twice the latter
+    assert large_mb - small_mb < 0.8 * (
+        large["output_mb"] - small["output_mb"]
+    )  # in float32 it would be twice the latter

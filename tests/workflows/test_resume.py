@@ -1,4 +1,4 @@
-"""Interrupted jobs: what is finished is kept, what no longer fits is not used, and the result is the same file."""
+"""PowerCutError jobs: what is finished is kept, what no longer fits is not used, and the result is the same file."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ _PROGRAM = (
 )
 
 
-class Interrupted(Exception):
+class PowerCutError(Exception):
     """Stands for whatever ends a process."""
 
 
@@ -35,9 +35,9 @@ def interrupt(job, after=6):
 
     def stop(stage, done, total):
         if stage == "fusing" and done == after:
-            raise Interrupted
+            raise PowerCutError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(PowerCutError):
         run_fusion(job, stop)
     assert not job.request.output.path.exists()
     return len(finished(job.request.output.path))

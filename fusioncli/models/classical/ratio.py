@@ -58,7 +58,8 @@ class RatioFusion:
 
     The denominator predicts a positive radiance. Where it is not positive (deep shadow, negative reflectance)
     a ratio means nothing and 1 is taken; elsewhere the ratio is limited to `limits`, so that noise divided by
-    nearly nothing cannot explode. Ordinary pixels are touched by neither; with a limit of 10 the darkest shadows of real scenes sparkle.
+    nearly nothing cannot explode. Ordinary pixels are touched by neither; with a limit of
+    10 the darkest shadows of real scenes sparkle.
 
     Attributes:
         card: of the method that was fitted.

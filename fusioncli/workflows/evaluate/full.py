@@ -18,6 +18,7 @@ from fusioncli.workflows.evaluate.views import check_grid, open_layer
 from fusioncli.workflows.workers import Progress
 
 MODE = "full resolution"
+SUITES = ("full-resolution", "reprojection")
 
 
 def evaluate_full(request: PairEvaluation, progress: Progress) -> EvalReport:
@@ -42,7 +43,7 @@ def evaluate_full(request: PairEvaluation, progress: Progress) -> EvalReport:
             with fuser.fused(method) as image:
                 rows[method] = bench.measure(image)
     notes = (*job.notes, *undefined_notes(rows))
-    return EvalReport(job.facts(MODE, border_px), columns(bench.on_pan.fresh(), bench.on_ms.fresh()), rows, notes)
+    return EvalReport(job.facts(MODE, border_px), columns(SUITES), rows, notes)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class _Bench:
         return cls(
             job,
             frame.shift(output.row0, output.col0),
-            job.yardstick("full-resolution", progress),
-            job.yardstick("reprojection", progress).coarser(job.ratio),
+            job.yardstick(SUITES[0], progress),
+            job.yardstick(SUITES[1], progress).coarser(job.ratio),
         )
 
     def measure(self, image: Layer) -> Figures:

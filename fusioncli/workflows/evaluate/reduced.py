@@ -14,6 +14,7 @@ from fusioncli.workflows.evaluate.wald import Wald, truth, truth_cells
 from fusioncli.workflows.workers import Progress
 
 MODE = "reduced resolution"
+SUITES = ("reduced-resolution",)
 
 
 def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
@@ -29,7 +30,7 @@ def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
     settings.check_memory(0, job.pair.alignment.scene)
     border_px = settings.border(with_reference=True)
     frame = settings.protocol.frame(cells.height, cells.width, border_px)
-    yardstick = job.yardstick("reduced-resolution", progress)
+    yardstick = job.yardstick(SUITES[0], progress)
     reference, rows = truth(job.pair, cells), {}
     with TemporaryDirectory(prefix="fusion-eval-") as folder:
         degraded = Wald(job.pair, cells, job.sensor, settings.protocol).degrade_into(Path(folder), progress)
@@ -39,4 +40,4 @@ def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
                 view = against_reference(reference, fused, job.peak, settings.scale)
                 rows[method] = yardstick.measure(view.within(frame))
     notes = (*job.notes, *undefined_notes(rows))
-    return EvalReport(job.facts(MODE, border_px), columns(yardstick.fresh()), rows, notes)
+    return EvalReport(job.facts(MODE, border_px), columns(SUITES), rows, notes)

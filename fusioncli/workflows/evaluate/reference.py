@@ -33,4 +33,4 @@ def evaluate_against(request: ReferenceEvaluation, progress: Progress) -> EvalRe
     }
     facts = settings.facts(MODE, request.ratio, border_px, peak) | {"reference": request.reference}
     notes = (*filter(None, [peak.note]), *undefined_notes(rows))
-    return EvalReport(facts, columns(yardstick.fresh()), rows, notes)
+    return EvalReport(facts, columns([request.suite]), rows, notes)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import isinf
 from typing import Any
 
 from fusioncli import __version__
-from fusioncli.metrics.suites import Suite
+from fusioncli.metrics.suites import SuiteSettings, suite
 from fusioncli.workflows.evaluate.measure import Figures
 
 
@@ -116,11 +116,11 @@ class EvalReport:
         }
 
 
-def columns(*suites: Suite) -> tuple[Index, ...]:
-    """The indices of some suites."""
-    return tuple(
-        Index(metric.name, metric.higher_is_better, metric.units) for suite in suites for metric in suite.metrics
-    )
+def columns(suites: Sequence[str]) -> tuple[Index, ...]:
+    """The indices of some suites, by the names of the suites."""
+    anything = SuiteSettings(ratio=4, data_range=1.0)
+    metrics = (metric for name in suites for metric in suite(name, anything).metrics)
+    return tuple(Index(metric.name, metric.higher_is_better, metric.units) for metric in metrics)
 
 
 def software() -> dict[str, str]:
@@ -136,7 +136,7 @@ def undefined_notes(rows: Mapping[str, Figures]) -> tuple[str, ...]:
 def _cell(value: float | None, spread: tuple[float, float] | None) -> str:
     if value is None:
         return "–"
-    return f"{_number(spread[0])} ± {_number(spread[1])}" if spread else _number(value)
+    return f"{spread[0]:#.4g} ± {spread[1]:#.2g}" if spread else f"{value:#.4g}"
 
 
 def _number(value: object) -> str:
