@@ -42,7 +42,7 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
     if correct.correct and output.output is None:
         raise UsageError("--correct needs a file to write to", "add -o aligned_ms.tif")
     if correct.correct and output.output:
-        check_writable(output.output, output.overwrite, 0)
+        check_writable(parsing.output_path(output.output, [*pair.ms, pair.pan]), output.overwrite, 0)
     render.listen_to_gdal(common)
     with gdal_environment(_MEM_LIMIT_MB, common.gdal_config):
         scene = open_pair(pair_request(pair))

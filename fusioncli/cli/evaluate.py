@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Job = tuple[Sequence[str], Callable[[Progress], EvalReport]]
 
-_ASSUMED_RATIO = 4
 _FORMATS = (".md", ".json", ".csv")
 
 
@@ -52,7 +51,7 @@ def evaluate(
     from fusioncli.workflows.evaluate.report import columns
 
     render.listen_to_gdal(common)
-    suites, work = _job(inputs, method, settings(options, run), options)
+    suites, work = _job(inputs, method, options, run)
     limits = find_limits(_limits(options.fail_under), columns(suites))
     _check_outputs(report)
     with gdal_environment(run.mem_limit, common.gdal_config), render.progress_bar(common) as progress:
@@ -67,8 +66,8 @@ def evaluate(
     check_limits(limits, result)
 
 
-def settings(options: EvalOptions, run: EvalRunOptions) -> EvalSettings:
-    """How images are measured, as the user gave it."""
+def settings(options: EvalOptions, run: EvalRunOptions, protocol: str) -> EvalSettings:
+    """How images are measured, as the user gave it; `protocol` is the default of the mode."""
     from fusioncli.workflows.evaluate.peak import STATED, Peak
     from fusioncli.workflows.evaluate.protocol import find_protocol
     from fusioncli.workflows.evaluate.request import EvalSettings
@@ -78,32 +77,41 @@ def settings(options: EvalOptions, run: EvalRunOptions) -> EvalSettings:
         raise UsageError("--data-range and --bit-depth both state the peak", "give one of them")
     peak = options.data_range if options.bit_depth is None else 2.0**options.bit_depth - 1
     return EvalSettings(
-        find_protocol(options.protocol),
+        find_protocol(options.protocol or protocol),
         options.border,
         None if peak is None else Peak(peak, STATED),
-        options.scale or 1.0,
+        options.scale,
         options.tiles,
         Resources(parsing.threads(run.threads), run.mem_limit),
     )
 
 
-def _job(inputs: EvalInputOptions, method: EvalMethodOptions, how: EvalSettings, options: EvalOptions) -> Job:
+def _job(inputs: EvalInputOptions, method: EvalMethodOptions, options: EvalOptions, run: EvalRunOptions) -> Job:
     """The suites that will be computed, and the work."""
+    modes = {
+        "--reduced-res": (inputs.reduced_res and not inputs.data, _pair_job),
+        "--full-res": (inputs.full_res and not inputs.data, _pair_job),
+        "--reference": (inputs.reference, _reference_job),
+        "--data": (inputs.data, _patch_job),
+        "--hsi": (inputs.hsi, _cube_job),
+    }
+    chosen = [name for name, (given, _) in modes.items() if given]
+    if len(chosen) != 1:
+        got = " and ".join(chosen) or "none of them"
+        raise UsageError(f"eval takes one of {', '.join(modes)}, got {got}", "try: fusion eval --help")
+    how = settings(options, run, "toolbox" if inputs.data else "centred")
+    return modes[chosen[0]][1](inputs, method, options, how)
+
+
+def _pair_job(inputs: EvalInputOptions, method: EvalMethodOptions, _: EvalOptions, how: EvalSettings) -> Job:
     from fusioncli.workflows.evaluate import full, reduced
     from fusioncli.workflows.evaluate.request import PairEvaluation
 
-    modes = {"--reduced-res": inputs.reduced_res, "--full-res": inputs.full_res, "--reference": inputs.reference}
-    chosen = [name for name, given in modes.items() if given]
-    if len(chosen) != 1:
-        given = " and ".join(chosen) or "none of them"
-        raise UsageError(f"eval takes one of {', '.join(modes)}, got {given}", "try: fusion eval --help")
-    if inputs.reference is not None:
-        return _reference_job(inputs, how, options)
     if not (inputs.ms and inputs.pan):
-        raise UsageError(f"{chosen[0]} needs a pair", f"fusion eval {chosen[0]} --ms FILE --pan FILE")
+        raise UsageError("--reduced-res and --full-res need a pair", "add --ms FILE --pan FILE")
     if inputs.reduced_res and inputs.fused:
         raise UsageError(
-            "--reduced-res fuses the degraded pair itself", "use --method, or --full-res for --fused files"
+            "--reduced-res fuses the degraded pair itself", "use --method, or measure --fused files with --full-res"
         )
     request = PairEvaluation(pair_request(inputs), method.sensor, tuple(method.method), tuple(inputs.fused), how)
     if inputs.reduced_res:
@@ -111,7 +119,7 @@ def _job(inputs: EvalInputOptions, method: EvalMethodOptions, how: EvalSettings,
     return full.SUITES, lambda progress: full.evaluate_full(request, progress)
 
 
-def _reference_job(inputs: EvalInputOptions, how: EvalSettings, options: EvalOptions) -> Job:
+def _reference_job(inputs: EvalInputOptions, _: EvalMethodOptions, options: EvalOptions, how: EvalSettings) -> Job:
     from fusioncli.workflows.evaluate.reference import evaluate_against
     from fusioncli.workflows.evaluate.request import ReferenceEvaluation
 
@@ -120,12 +128,34 @@ def _reference_job(inputs: EvalInputOptions, how: EvalSettings, options: EvalOpt
     request = ReferenceEvaluation(
         inputs.reference,
         tuple(inputs.fused),
-        options.ratio or _ASSUMED_RATIO,
+        options.ratio,
         options.suite,
         parsing.number(inputs.src_nodata, "--src-nodata"),
         how,
     )
     return [options.suite], lambda progress: evaluate_against(request, progress)
+
+
+def _patch_job(inputs: EvalInputOptions, method: EvalMethodOptions, _: EvalOptions, how: EvalSettings) -> Job:
+    from fusioncli.workflows.evaluate.patches import evaluate_patches, suites_of
+    from fusioncli.workflows.evaluate.request import PatchEvaluation
+
+    assert inputs.data is not None
+    request = PatchEvaluation(
+        inputs.data, inputs.full_res, method.sensor, tuple(method.method), tuple(inputs.fused), how
+    )
+    return suites_of(request), lambda progress: evaluate_patches(request, progress)
+
+
+def _cube_job(inputs: EvalInputOptions, method: EvalMethodOptions, _: EvalOptions, how: EvalSettings) -> Job:
+    from fusioncli.workflows.evaluate import hyperspectral
+    from fusioncli.workflows.evaluate.request import CubeEvaluation
+
+    if not (inputs.hsi and inputs.msi):
+        raise UsageError("--hsi needs the sharper image, whose pixels say how far to degrade", "add --msi FILE")
+    nodata = parsing.number(inputs.src_nodata, "--src-nodata")
+    request = CubeEvaluation(inputs.hsi, inputs.msi, method.sensor, nodata, how)
+    return hyperspectral.SUITES, lambda progress: hyperspectral.evaluate_cube(request, progress)
 
 
 def _limits(texts: Sequence[str]) -> list[Limit]:

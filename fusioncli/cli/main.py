@@ -15,11 +15,16 @@ from fusioncli.cli.doctor import doctor
 from fusioncli.cli.evaluate import evaluate
 from fusioncli.cli.info import info
 from fusioncli.cli.pansharpen import pansharpen
+from fusioncli.cli.recipes import recipes
+from fusioncli.cli.weights import weights
 from fusioncli.errors import FusionError, UsageError
 
 _EPILOG = (
     "Exit codes: 0 done · 1 a bug · 2 usage · 3 bad data · 4 partial, rerun resumes · 5 quality gate · 130 interrupted."
 )
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C; the option parser turns the exception into it."""
 
 app = typer.Typer(
     name="fusion",
@@ -43,20 +48,22 @@ def _program(
 
 for name, verb in {"pansharpen": pansharpen, "eval": evaluate, "align": align, "info": info, "doctor": doctor}.items():
     app.command(name)(verb)
+for name, group in {"recipes": recipes, "weights": weights}.items():
+    app.add_typer(group, name=name)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code and prints errors as `error:` and `hint:` on stderr."""
     try:
-        return app(args=list(arguments), standalone_mode=False) or 0
+        code = app(args=list(arguments), standalone_mode=False) or 0
+        return _interrupted() if code == INTERRUPTED else code
     except FusionError as error:
         if "--debug" in arguments:
             raise
         _complain(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted: finished parts are kept, the same command resumes", err=True)
-        return 130
+        return _interrupted()
     except BrokenPipeError:  # the reader of stdout has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -74,6 +81,11 @@ def run() -> None:
     sys.exit(main(sys.argv[1:]))
 
 
+def _interrupted() -> int:
+    typer.echo("interrupted: finished parts are kept, the same command resumes", err=True)
+    return INTERRUPTED
+
+
 def _complain(error: FusionError) -> None:
     for label, text in (("error", error.message), ("hint", error.hint)):
         typer.echo(f"{label}: {' '.join(text.split())}", err=True)
@@ -88,5 +100,5 @@ def _bug(error: Exception, debug: bool) -> int:
 
 def _usage_hint(arguments: Sequence[str]) -> str:
     verb = next((word for word in arguments if not word.startswith("-")), None)
-    known = {command.name for command in app.registered_commands}
+    known = {entry.name for entry in (*app.registered_commands, *app.registered_groups)}
     return f"try: fusion {verb} --help" if verb in known else "try: fusion --help"

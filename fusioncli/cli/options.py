@@ -2,9 +2,13 @@
 
 | group | flags | verbs |
 |---|---|---|
-| PairOptions | --ms --pan --src-nodata --bounds --ignore-georef | pansharpen, align, eval |
+| PairOptions | --ms --pan --src-nodata --bounds --ignore-georef | pansharpen, align |
 | MethodOptions | --method --sensor --upsampler --pan-weights --coregister | pansharpen |
 | OutputOptions | -o --overwrite --dtype --nodata --bit-depth --cog --co | pansharpen, align |
+| EvalInputOptions | the pair's, --reduced-res --full-res --reference --fused --data --hsi --msi | eval |
+| EvalMethodOptions | --method --sensor | eval |
+| EvalOptions | --protocol --suite --border --ratio --data-range --bit-depth --scale --tiles --fail-under | eval |
+| ReportOptions, EvalRunOptions | -o --csv --overwrite; --threads --mem-limit | eval |
 | RunOptions | --threads --mem-limit --device --part-size --no-resume --dry-run | pansharpen |
 | CommonOptions | --config --json -v -q --debug | all |
 """
@@ -227,6 +231,17 @@ class EvalInputOptions(PairOptions):
         list[str],
         Option("--fused", metavar="FILE", rich_help_panel=_INPUT, help="A fused image; repeat to compare several."),
     ] = field(default_factory=list)
+    data: Annotated[
+        str | None,
+        Option(metavar="PATH", rich_help_panel=_INPUT, help="Test patches: an .h5 or .mat file, or a folder of them."),
+    ] = None
+    hsi: Annotated[
+        str | None,
+        Option(metavar="FILE", rich_help_panel=_INPUT, help="Hyperspectral cube, measured by Wald's protocol."),
+    ] = None
+    msi: Annotated[
+        str | None, Option(metavar="FILE", rich_help_panel=_INPUT, help="The sharper image that goes with --hsi.")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -254,9 +269,13 @@ class EvalOptions:
     """How figures are made and judged."""
 
     protocol: Annotated[
-        str,
-        Option(metavar="NAME", rich_help_panel=_EVAL, help="centred (georeferenced), or toolbox (as the literature)."),
-    ] = "centred"
+        str | None,
+        Option(
+            metavar="NAME",
+            rich_help_panel=_EVAL,
+            help="centred (georeferenced scenes; default), or toolbox (as the literature; default of --data).",
+        ),
+    ] = None
     suite: Annotated[
         str,
         Option(

@@ -69,7 +69,9 @@ def fuse_request(pair: PairOptions, method: MethodOptions, output: OutputOptions
     return FuseRequest(
         pair_request(pair),
         OutputRequest(
-            path=output.output or Path(f"{Path(pair.ms[0]).stem}_pansharpened.tif"),
+            path=parsing.output_path(
+                output.output or Path(f"{Path(pair.ms[0]).stem}_pansharpened.tif"), [*pair.ms, pair.pan]
+            ),
             overwrite=output.overwrite,
             dtype=output.dtype,
             nodata=parsing.number(output.nodata, "--nodata"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from fusioncli.errors import UsageError
 
@@ -22,6 +23,17 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
             raise UsageError(f"{option} takes KEY=VALUE, got '{text}'", f"for example {option} {example}")
         found[key.upper()] = value
     return found
+
+
+def output_path(path: Path, inputs: Sequence[str]) -> Path:
+    """A path to write to, which must not be a file that is read.
+
+    Raises:
+        UsageError: it is one of the inputs.
+    """
+    if path.exists() and any(Path(name).exists() and path.samefile(name) for name in inputs):
+        raise UsageError(f"{path} is an input, and is not overwritten", "choose another name with -o")
+    return path
 
 
 def number(text: str | None, option: str) -> float | None:

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import Rect
-from fusioncli.errors import DataError
-from fusioncli.io.raster import Raster, open_raster, single_bands
+from fusioncli.io.raster import Raster, open_raster, reading, single_bands
 
 _SAMPLE_PX = 256
 _WARP_TOLERANCE_PX = 1e-9  # smaller windows then equal the whole image; 0 crashes rasterio 1.4
@@ -99,25 +97,19 @@ class Layer:
     def zero_share(self) -> float:
         """Share of pixels that are 0 in every band, from a coarse sample: likely fill, where no nodata is declared."""
         samples = []
-        for file, dataset in zip(self.files, self._datasets(), strict=True):
+        for file, dataset in zip(self._sources, self._datasets(), strict=True):
             shape = len(file.indexes), min(dataset.height, _SAMPLE_PX), min(dataset.width, _SAMPLE_PX)
-            samples.append(dataset.read(file.indexes, out_shape=shape))
+            with reading(file.path, f"a sample of its {dataset.height} rows"):
+                samples.append(dataset.read(file.indexes, out_shape=shape))
         return float(np.mean(np.concatenate(samples).max(0) == 0))
 
     def _read_file(self, number: int, inside: Rect) -> tuple[np.ndarray, np.ndarray | None]:
         file = self._sources[number]
         dataset = self._datasets()[number]
         window = Window(inside.col0, inside.row0, inside.width, inside.height)  # pyright: ignore[reportCallIssue] - attrs class
-        try:
+        with reading(file.path, f"rows {inside.row0} … {inside.row1 - 1}"):
             samples = dataset.read(file.indexes, window=window, out_dtype="float32")
-            valid = self._validity(file, dataset, window, samples)
-        except RasterioError as error:
-            cause = str(error.__cause__ or error).splitlines()[0]
-            raise DataError(
-                f"{file.path}: rows {inside.row0} … {inside.row1 - 1} cannot be read ({cause})",
-                "the file is damaged or truncated; copy or download it again",
-            ) from error
-        return samples, valid
+            return samples, self._validity(file, dataset, window, samples)
 
     def _validity(self, file: Raster, dataset: Any, window: Window, samples: np.ndarray) -> np.ndarray | None:  # noqa: ANN401 - DatasetReader or WarpedVRT
         if not self.masked:
@@ -126,7 +118,7 @@ class Layer:
         if self.target is None:  # a resampled file holds NaN wherever a pixel is missing
             if file.imposed:
                 valid &= samples != file.nodata
-            else:
+            elif file.masks:
                 valid &= dataset.read_masks(file.indexes, window=window) > 0
             if file.alpha is not None:  # GDAL makes a mask of it for one and three colours only
                 valid &= dataset.read(file.alpha, window=window) > 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -14,10 +15,13 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from fusioncli.core.grid import Grid
 from fusioncli.errors import DataError
 
+_LOOK_PX = 64
+_MASK_EDGES = 0.1  # a mask is all or nothing but for a blurred edge
 _RAW_TIFF = "GTIFF_RAW:"  # GDAL's prefix for the stored samples, without conversion to RGBA
 
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # said in our own words, once
@@ -53,16 +57,17 @@ class Raster:
         source: what is opened (differs from `path` where GDAL would convert colours).
         grid: pixel grid; `crs` there is text for messages.
         crs: coordinate reference system, or None.
-        bands: spectral bands; an alpha band is not among them.
-        alpha: GDAL number of the alpha band, or None.
+        bands: spectral bands; an alpha band that is a mask is not among them.
+        alpha: GDAL number of the band that is a mask, or None.
         dtype: numpy name of the sample type.
         nodata: declared (or imposed) value of missing pixels, or None.
         imposed: whether `nodata` overrides the file's own.
-        masked: whether pixels may be missing (nodata, alpha, mask band, or NaN in float samples).
+        masks: whether GDAL derives masks from declared nodata or a mask band.
         bit_depth: declared significant bits (NBITS), or None.
         tags: dataset metadata.
         sensor_model: "rpc" or "gcp" when positions come from those only, else None.
         striped: whether a window of a few rows is the cheapest read.
+        notes: what the user should know about the bands.
     """
 
     path: str
@@ -74,11 +79,17 @@ class Raster:
     dtype: str
     nodata: float | None
     imposed: bool
-    masked: bool
+    masks: bool
     bit_depth: int | None
     tags: Mapping[str, str]
     sensor_model: str | None
     striped: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def masked(self) -> bool:
+        """Whether pixels may be missing (nodata, alpha, mask band, or NaN in float samples)."""
+        return self.masks or self.imposed or self.alpha is not None or np.dtype(self.dtype).kind == "f"
 
     @property
     def indexes(self) -> list[int]:
@@ -104,8 +115,24 @@ def open_raster(path: str) -> DatasetReader:
         ) from error
 
 
+@contextmanager
+def reading(path: str, part: str) -> Iterator[None]:
+    """Say which part of which file could not be read.
+
+    Raises:
+        DataError: instead of rasterio's errors.
+    """
+    try:
+        yield
+    except RasterioError as error:
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise DataError(
+            f"{path}: {part} cannot be read ({cause})", "the file is damaged or truncated; copy or download it again"
+        ) from error
+
+
 def describe(path: str, nodata: float | None = None) -> Raster:
-    """Look at a file without reading pixels.
+    """Look at a file; pixels are read only to tell whether an alpha band is a mask.
 
     Args:
         path: anything rasterio opens.
@@ -123,23 +150,27 @@ def describe(path: str, nodata: float | None = None) -> Raster:
         grid = Grid(dataset.height, dataset.width, Affine(*dataset.transform[:6]), _crs_name(dataset.crs))
         declared = dataset.nodatavals[0]
         bit_depth = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
-        alpha = next((i for i, colour in enumerate(dataset.colorinterp, 1) if colour is ColorInterp.alpha), None)
-        gaps = alpha is not None or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums)
+        alphas = [i for i, colour in enumerate(dataset.colorinterp, 1) if colour is ColorInterp.alpha]
+        alpha = next((i for i in alphas if _holds_mask(path, dataset, i)), None)
+        notes = [f"band {i} of {path} is tagged alpha but is no mask; it is fused like the others" for i in alphas]
+        if alpha is not None:
+            notes = [f"band {alpha} of {path} is an alpha band: it tells which pixels hold data"]
         return Raster(
             path=path,
             source=source,
             grid=grid,
             crs=dataset.crs if grid.georeferenced else None,
-            bands=_bands(dataset),
+            bands=_bands(dataset, alpha),
             alpha=alpha,
-            dtype=dataset.dtypes[0],
+            dtype=str(np.result_type(*dataset.dtypes)),
             nodata=declared if nodata is None else nodata,
             imposed=nodata is not None,
-            masked=gaps or nodata is not None or np.dtype(dataset.dtypes[0]).kind == "f",
+            masks=any(not {MaskFlags.all_valid, MaskFlags.alpha} & set(f) for f in dataset.mask_flag_enums),
             bit_depth=int(bit_depth) if bit_depth else None,
             tags={k: v for k, v in dataset.tags().items() if k != "AREA_OR_POINT"},
             sensor_model=None if grid.georeferenced else _sensor_model(dataset),
             striped=dataset.block_shapes[0][1] == dataset.width and dataset.width > 4096,
+            notes=tuple(notes),
         )
 
 
@@ -176,18 +207,28 @@ def _crs_name(crs: CRS | None) -> str | None:
     return f"EPSG:{epsg}" if epsg else crs.to_wkt().split('"')[1]
 
 
-def _bands(dataset: DatasetReader) -> tuple[Band, ...]:
+def _holds_mask(path: str, dataset: DatasetReader, alpha: int) -> bool:
+    """Look at a few windows: GDAL tags the last of any four 8-bit bands as alpha, near infrared included."""
+    rows, cols = (np.linspace(0, max(n - _LOOK_PX, 0), 3).astype(int) for n in dataset.shape)
+    windows = [Window(col, row, _LOOK_PX, _LOOK_PX) for row in rows for col in cols]  # pyright: ignore[reportCallIssue] - attrs class
+    with reading(path, f"band {alpha}"):
+        samples = np.concatenate([dataset.read(alpha, window=window).ravel() for window in windows])
+    between = (samples > 0) & (samples < samples.max())
+    return bool(between.mean() < _MASK_EDGES)
+
+
+def _bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...]:
     return tuple(
         Band(
             index,
             dataset.descriptions[index - 1],
-            colour,
+            ColorInterp.undefined if colour is ColorInterp.alpha else colour,
             dataset.scales[index - 1],
             dataset.offsets[index - 1],
             dataset.tags(index),
         )
         for index, colour in zip(dataset.indexes, dataset.colorinterp, strict=True)
-        if colour is not ColorInterp.alpha
+        if index != alpha
     )
 
 

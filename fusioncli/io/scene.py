@@ -137,7 +137,8 @@ def open_pair(request: PairRequest) -> ScenePair:
         pan_file = _without_georeferencing(pan_file)
     for file in (*ms_files, pan_file):
         _check_position(file)
-    notes = list(_crs_notes(ms_files[0], pan_file))
+    notes = [note for file in (*ms_files, pan_file) for note in file.notes]
+    notes += _crs_notes(ms_files[0], pan_file)
     ms_grid, note = in_frame_of(pan_file.grid, ms_files[0].grid)
     notes += [note] if note else []
     ms_grid = _moved(ms_grid, pan_file.grid, request.shift_px)

@@ -53,7 +53,7 @@ class TestCuts:
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("scene", ["plain", "holes"])
     def test_one_tile_or_many_give_the_same_numbers(self, scene, name, pairs, monkeypatch):
-        """Where every band holds data: methods that mix bands see fills elsewhere, which reach no further than a tile."""
+        """Where every band holds data: elsewhere, methods that mix bands see fills, which end with the tile."""
         tiled = fuse(pairs[scene], name)
         monkeypatch.setattr(tiling, "TILE_PX", 960)
         whole = fuse(pairs[scene], name)

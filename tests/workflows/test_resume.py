@@ -146,7 +146,7 @@ class TestParts:
     def test_an_unusable_input_leaves_nothing(self, pair):
         pan = pair.pan.read_bytes()
         pair.pan.write_bytes(pan[: len(pan) // 2])
-        with pytest.raises(DataError, match=r"pan\.tif: rows"):
+        with pytest.raises(DataError, match=r"pan\.tif: .*rows"):
             run(plan(pair, "exp", PART_PX))
         assert sorted(file.name for file in pair.ms.parent.iterdir()) == ["ms.tif", "pan.tif"]
 

@@ -67,7 +67,7 @@ class _Bench:
         )
 
     def measure(self, image: Layer) -> Figures:
-        observed = Observed(self.job.pair, image, self.job.sensor, self.job.sampling, self.job.request.settings.scale)
+        observed = Observed(self.job.pair, image, self.job.sensor, self.job.sampling, self.job.request.settings.factor)
         return self.on_pan.measure(observed.on_pan_grid(self.frame)) | self.on_ms.measure(
             observed.on_ms_grid(self.frame)
         )

@@ -117,17 +117,22 @@ class Yardstick:
 
         for tile, missing in in_order("measuring", cuts, work, self.threads, self.progress):
             if self.tile_px:
-                tiles.append(self._values(tile)[0])
+                tiles.append(self.values(tile)[0])
             total.merge(tile)
             masked += missing
         if masked == view.height * view.width:
             raise DataError(
                 "no pixel holds data in all images that are compared", "check nodata values and masks: fusion info FILE"
             )
-        values, undefined = self._values(total)
+        values, undefined = self.values(total)
         return Figures(values, spread(tiles), undefined, masked / (view.height * view.width))
 
-    def _values(self, counted: Suite) -> tuple[dict[str, float | None], dict[str, str]]:
+    def figures(self, images: Mapping[str, Tensor]) -> Figures:
+        """Every index of images that are small enough to be held, and that hold data everywhere."""
+        values, undefined = self.values(self.fresh().update(images))
+        return Figures(values, undefined=undefined)
+
+    def values(self, counted: Suite) -> tuple[dict[str, float | None], dict[str, str]]:
         """Index by index, so that one that is undefined does not take the others with it."""
         values: dict[str, float | None] = {}
         undefined = {}

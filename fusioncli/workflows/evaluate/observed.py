@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,25 +71,12 @@ class Observed:
 
     def _raised(self, window: Rect) -> Images:
         ms, pan, fused, valid = self._read(window)
-        sampling, gains = self.sampling, self.sensor.ms_mtf
-        images = {
-            "fused": fused,
-            "pan": pan,
-            "lms": sampling.upsample(ms),
-            "pan_degraded": sampling.upsample(toolbox.imresize(pan, 1 / sampling.ratio)),
-            "fused_filtered": sampling.blur(fused, gains),
-        }
-        return images, mask(valid)
+        return raised(ms, pan, fused, self.sampling, self.sensor.ms_mtf), mask(valid)
 
     def _lowered(self, window: Rect) -> Images:
         ms, pan, fused, valid = self._read(window)
-        ratio, gains = self.sampling.ratio, self.sensor.ms_mtf
-        if self.sampling.literal:
-            phases = reproject.search_phases(ms, pan, gains[0], ratio)
-            lowered = reproject.lower_at_phases(fused, gains, ratio, phases)
-        else:
-            lowered = self.sampling.degrade(fused, gains)
-        return {"ms": ms, "fused_lowered": lowered}, mask(None if valid is None else whole_cells(valid, ratio))
+        cells = None if valid is None else whole_cells(valid, self.sampling.ratio)
+        return lowered(ms, pan, fused, self.sampling, self.sensor.ms_mtf), mask(cells)
 
     def _read(self, window: Rect) -> tuple[Tensor, Tensor, Tensor, np.ndarray | None]:
         """MS, PAN and fused of a window, gaps filled, and where on the PAN grid all bands of all hold data."""
@@ -102,3 +89,33 @@ class Observed:
         valid = np.logical_and.reduce(given) if given else None
         ms, pan, image = (tensor(x, self.scale) for x in (samples.ms, samples.pan, fused))
         return ms, pan, image, valid
+
+
+def raised(ms: Tensor, pan: Tensor, fused: Tensor, sampling: Sampling, gains: Sequence[float]) -> dict[str, Tensor]:
+    """Everything on the PAN grid.
+
+    Args:
+        ms: (1, C, h, w).
+        pan: (1, 1, h·ratio, w·ratio).
+        fused: (1, C, h·ratio, w·ratio).
+        sampling: operators between the grids.
+        gains: MTF gains of the bands.
+    """
+    return {
+        "fused": fused,
+        "pan": pan,
+        "lms": sampling.upsample(ms),
+        "pan_degraded": sampling.upsample(toolbox.imresize(pan, 1 / sampling.ratio)),
+        "fused_filtered": sampling.blur(fused, gains),
+    }
+
+
+def lowered(ms: Tensor, pan: Tensor, fused: Tensor, sampling: Sampling, gains: Sequence[float]) -> dict[str, Tensor]:
+    """MS and fused on the MS grid, arguments as in `raised`.
+
+    The toolbox does not know the phase of the MS and searches it band by band; centred, it is known.
+    """
+    if not sampling.literal:
+        return {"ms": ms, "fused_lowered": sampling.degrade(fused, gains)}
+    phases = reproject.search_phases(ms, pan, gains[0], sampling.ratio)
+    return {"ms": ms, "fused_lowered": reproject.lower_at_phases(fused, gains, sampling.ratio, phases)}

@@ -37,7 +37,7 @@ def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
         fuser = Fuser(degraded, job.sensor, settings.protocol, settings.resources, Path(folder), progress)
         for method in methods:
             with fuser.fused(method) as fused:
-                view = against_reference(reference, fused, job.peak, settings.scale)
+                view = against_reference(reference, fused, job.peak, settings.factor)
                 rows[method] = yardstick.measure(view.within(frame))
     notes = (*job.notes, *undefined_notes(rows))
     return EvalReport(job.facts(MODE, border_px), columns(SUITES), rows, notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fusioncli.core.tiling import Rect
@@ -28,7 +28,8 @@ class EvalSettings:
         protocol: how they are lowered, raised and cut.
         border_px: frame to cut, or None for the protocol's.
         peak: largest value of the data, or None to take it from the file or the sensor.
-        scale: factor on every value before measuring: 10000 turns reflectance into digital numbers.
+        scale: factor on every value before measuring: 10000 turns reflectance into digital numbers. None for 1, or for
+            one over the peak where the convention is images of peak 1.
         tile_px: report mean and deviation over tiles of this side as well.
         resources: threads and memory.
     """
@@ -36,9 +37,18 @@ class EvalSettings:
     protocol: EvalProtocol = CENTRED
     border_px: int | None = None
     peak: Peak | None = None
-    scale: float = 1.0
+    scale: float | None = None
     tile_px: int | None = None
     resources: Resources = field(default_factory=Resources)
+
+    @property
+    def factor(self) -> float:
+        """The scale, 1 if none is given."""
+        return 1.0 if self.scale is None else self.scale
+
+    def in_unit(self, peak: Peak) -> EvalSettings:
+        """These settings where images are brought to peak 1 unless a scale is given."""
+        return replace(self, scale=1 / peak.value) if self.scale is None else self
 
     def border(self, with_reference: bool) -> int:
         """The frame to cut; without a reference the protocols cut none."""
@@ -60,7 +70,7 @@ class EvalSettings:
     def yardstick(self, suite: str, ratio: int, peak: Peak, progress: Progress) -> Yardstick:
         """A suite, told what it needs."""
         threads = self.resources.threads or available_cores()
-        return Yardstick(suite, SuiteSettings(ratio, peak.value * self.scale), threads, self.tile_px, progress)
+        return Yardstick(suite, SuiteSettings(ratio, peak.value * self.factor), threads, self.tile_px, progress)
 
     def facts(self, mode: str, ratio: int, border_px: int, peak: Peak) -> dict[str, Any]:
         """Mode, protocol and everything else that shapes a figure, in the words of `--json`."""
@@ -72,8 +82,8 @@ class EvalSettings:
             "kernel": self.protocol.kernel,
             "edges": self.protocol.edges,
             "border_px": border_px,
-            "data_range": peak.value * self.scale,
-            "scale": self.scale,
+            "data_range": peak.value * self.factor,
+            "scale": self.factor,
             "tile_px": self.tile_px,
             "versions": software(),
         }
@@ -105,7 +115,7 @@ class ReferenceEvaluation:
     Attributes:
         reference: the truth.
         fused: the images.
-        ratio: of the fusion that made them, for ERGAS.
+        ratio: of the fusion that made them, for ERGAS; None for 4.
         suite: "reduced-resolution" or "hyperspectral".
         nodata: value of missing pixels, instead of what files declare.
         settings: how.
@@ -113,7 +123,47 @@ class ReferenceEvaluation:
 
     reference: str
     fused: tuple[str, ...]
-    ratio: int
+    ratio: int | None = None
     suite: str = "reduced-resolution"
+    nodata: float | None = None
+    settings: EvalSettings = field(default_factory=EvalSettings)
+
+
+@dataclass(frozen=True)
+class PatchEvaluation:
+    """Test patches, and what is measured on them.
+
+    Attributes:
+        data: an .h5 or .mat file, or a folder of them.
+        full_resolution: measure without reference even where the truth is known.
+        sensor: name of a sensor preset, or None to guess.
+        methods: names of fusion methods, or () for the whole catalogue.
+        fused: files or folders of results, one `sr` per sample; measured instead of methods.
+        settings: how.
+    """
+
+    data: str
+    full_resolution: bool = False
+    sensor: str | None = None
+    methods: tuple[str, ...] = ()
+    fused: tuple[str, ...] = ()
+    settings: EvalSettings = field(default_factory=EvalSettings)
+
+
+@dataclass(frozen=True)
+class CubeEvaluation:
+    """A hyperspectral cube and its sharper companion.
+
+    Attributes:
+        hsi: the hyperspectral file.
+        msi: the multispectral file, which says how far to degrade.
+        sensor: name of the cube's sensor preset, or None to guess.
+        nodata: value of missing pixels, instead of what files declare.
+        settings: how.
+    """
+
+    hsi: str
+    msi: str
+    sensor: str | None = None
     nodata: float | None = None
     settings: EvalSettings = field(default_factory=EvalSettings)

@@ -56,7 +56,8 @@ def check_grid(image: Layer, grid: Grid, bands: int) -> None:
 
 def tensor(samples: np.ndarray, scale: float = 1.0) -> Tensor:
     """(bands, h, w) as (1, bands, h, w) float64, scaled."""
-    return torch.from_numpy(np.ascontiguousarray(samples, np.float64))[None].mul_(scale)
+    image = torch.from_numpy(np.ascontiguousarray(samples, np.float64))[None]
+    return image if scale == 1 else image * scale
 
 
 def mask(*valid: np.ndarray | None) -> Tensor | None:
@@ -71,11 +72,9 @@ def against_reference(reference: Block, fused: Layer, peak: Peak, scale: float) 
 
     def read(rect: Rect) -> Images:
         (true, true_valid), (made, made_valid) = reference(rect), fused.read(rect)
-        images = {"reference": tensor(true), "fused": tensor(made, scale)}
         valid = mask(true_valid, made_valid)
-        peak.check(images["reference"], valid)
-        images["reference"].mul_(scale)
-        return images, valid
+        peak.check(tensor(true), valid)
+        return {"reference": tensor(true, scale), "fused": tensor(made, scale)}, valid
 
     return View(height, width, len(fused.files[0].bands), read)
 

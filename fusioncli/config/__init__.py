@@ -1,0 +1,1 @@
+"""Floor 1: recipes and the identity of weights, checked and written (pydantic, no torch)."""
