@@ -71,8 +71,8 @@ def main(arguments: Sequence[str]) -> int:
         complaint = getattr(error, "format_message", None)  # only errors of the option parser have one
         if complaint is None or "--debug" in arguments:
             return _bug(error, "--debug" in arguments)
-        if arguments:  # without any, the help has been printed
-            _complain(UsageError(complaint().rstrip("."), _usage_hint(arguments)))
+        if text := complaint().rstrip("."):  # empty where the help has been printed instead
+            _complain(UsageError(text, _usage_hint(arguments)))
         return UsageError.exit_code
 
 

@@ -345,4 +345,4 @@ class EvalRunOptions:
     threads: Annotated[
         str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=_RUN, help="Parallel workers.")
     ] = "ALL_CPUS"
-    mem_limit: Annotated[int, Option(metavar="MB", min=64, rich_help_panel=_RUN, help="Memory to stay within.")] = 1000
+    mem_limit: Annotated[int, Option(metavar="MB", min=64, rich_help_panel=_RUN, help="Memory to stay within.")] = 900

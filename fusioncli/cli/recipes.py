@@ -11,7 +11,7 @@ import typer
 from fusioncli.cli import render
 from fusioncli.cli.groups import takes_groups
 from fusioncli.cli.options import CommonOptions
-from fusioncli.errors import UsageError
+from fusioncli.errors import DataError, UsageError
 
 recipes = typer.Typer(
     help="Training recipes: list, show, copy and check them.", no_args_is_help=True, rich_markup_mode="rich"
@@ -102,7 +102,9 @@ def cp(copy: CopyOptions, common: CommonOptions) -> None:
     target = copy.destination or Path(name)
     if target.is_dir():
         target = target / name
-    check_writable(target, copy.overwrite, len(text))
+    if target.exists() and not copy.overwrite:
+        raise DataError(f"{target} exists already", "add --overwrite to replace it, or name another file")
+    check_writable(target, overwrite=True, need_bytes=len(text))
     with whole_file(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
     render.result(str(target), {"output": str(target)}, common)

@@ -22,14 +22,10 @@ def print_table(report: EvalReport, *files: Path) -> None:
     console = Console(file=sys.stdout, width=None if terminal else _PIPE_WIDTH, highlight=False, soft_wrap=not terminal)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("image", overflow="fold")
-    for index in report.indices:
-        table.add_column(index.title.replace("_", " ") if terminal else index.title, justify="right")
-    masked = any(row.masked for row in report.rows.values())
-    if masked:
-        table.add_column("masked", justify="right")
-    for name, row in report.rows.items():
-        cells = [_marked(text, best, terminal) for text, best in report.cells(name)]
-        table.add_row(name, *cells, *([f"{row.masked:.2%}"] if masked else []))
+    for title in report.titles:
+        table.add_column(title.replace("_", " ") if terminal else title, justify="right")
+    for name in report.rows:
+        table.add_row(name, *(_marked(text, best, terminal) for text, best in report.cells(name)))
     console.print(table)
     console.print(report.caption, markup=False)
     for file in files:

@@ -14,7 +14,7 @@ class Options(Table):
 
 
 class PnnOptions(Options):
-    """Three-layer baseline after Masi et al., "Pansharpening by Convolutional Neural Networks", Remote Sens. 8(7), 2016.
+    """Baseline after Masi et al., "Pansharpening by Convolutional Neural Networks", Remote Sens. 8(7), 2016.
 
     Attributes:
         widths: channels of the hidden layers.

@@ -55,7 +55,7 @@ class Identity(Table):
     schema_version: Literal[1] = SCHEMA_VERSION
     kind: Literal["full", "adapter", "merged"] = "full"
     arch: Text
-    arch_config: dict[str, JsonValue] = {}
+    arch_config: dict[str, JsonValue] = Field(default_factory=dict)
     bands: Count
     ratio: Annotated[int, Field(ge=1)]
     sensor: str | None = None
@@ -64,7 +64,7 @@ class Identity(Table):
     stage: str | None = None
     base: Base | None = None
     recipe: str = ""
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default_factory=dict)
     version: str = __version__
     licence: str = ""
 

@@ -44,8 +44,9 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Tables:
     merged = dict(below)
     for key, value in above.items():
         lower = merged.get(key)
-        both = isinstance(lower, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(lower, value) if both else value
+        if isinstance(lower, Mapping) and isinstance(value, Mapping):
+            value = merge(lower, value)
+        merged[key] = value
     return merged
 
 

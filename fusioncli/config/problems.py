@@ -14,6 +14,17 @@ from pydantic_core import ErrorDetails
 from fusioncli.errors import UsageError
 
 _LONGEST_VALUE = 60
+_WORDS = {
+    r"valid dictionary or instance of \w+": "table",
+    r"valid integer": "whole number",
+    r"valid tuple": "list",
+    r"a valid boolean": "true or false",
+    r"greater than or equal to": "at least",
+    r"less than or equal to": "at most",
+    r"greater than": "above",
+    r"less than": "below",
+}
+"""From pydantic's words to a recipe's, in this order."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,8 @@ def _explain(details: ErrorDetails, raw: Mapping[str, Any], names: tuple[str, ..
         return Problem(path, f"{path} = {value} is no setting{_did_you_mean(_nearest_setting(path, names))}")
     expected = re.findall(r"'([^']+)'", details["msg"]) if kind == "literal_error" else []
     wish = re.sub(r"^.*?(?=should )", "", details["msg"])
-    wish = re.sub(r"valid dictionary or instance of \w+", "table", wish).replace("valid integer", "whole number")
+    for pattern, word in _WORDS.items():
+        wish = re.sub(pattern, word, wish)
     return Problem(path, f"{path} = {value} {wish}{_did_you_mean(_nearest_word(details['input'], expected))}")
 
 
@@ -92,16 +104,19 @@ def _dotted(location: tuple[int | str, ...], raw: object) -> str:
     """The path in the recipe; the labels of alternatives, which pydantic puts between, are not in it."""
     parts: list[str] = []
     for index, step in enumerate(location):
-        inside = raw
-        if isinstance(raw, Mapping) and step in raw:
-            inside = raw[step]
-        elif isinstance(raw, list) and isinstance(step, int):
-            inside = raw[step]
+        if step in (inside := _children(raw)):
+            raw = inside[step]
         elif index + 1 < len(location) or not isinstance(raw, Mapping):
-            continue
+            continue  # a label, or the last step of a value that is no table
         parts.append(str(step))
-        raw = inside
     return ".".join(parts)
+
+
+def _children(raw: object) -> Mapping[Any, Any]:
+    """What is in a table or a list; nothing is in anything else."""
+    if isinstance(raw, list):
+        return dict(enumerate(raw))
+    return raw if isinstance(raw, Mapping) else {}
 
 
 def _nearest_setting(path: str, names: tuple[str, ...]) -> str | None:

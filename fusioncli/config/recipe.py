@@ -259,9 +259,6 @@ class Recipe(Table):
         if self.data.patch_px % self.model.ratio:
             text = f"should be a multiple of model.ratio, {self.model.ratio}"
             yield Conflict(("data", "patch_px"), self.data.patch_px, text)
-        if self.schedule.warmup_steps >= self.training.steps:
-            text = f"should be below training.steps, {self.training.steps}"
-            yield Conflict(("schedule", "warmup_steps"), self.schedule.warmup_steps, text)
         if self.training.early_stop and not self.data.validation:
             yield Conflict(("training", "early_stop"), self.training.early_stop, "should be 0 without data.validation")
 

@@ -44,7 +44,8 @@ Rule = Exact | Whole | Blend | Untiled
 
 TILE_PX = 1024
 PART_PX = 1024
-_TILE_BANDS = 4  # tiles get smaller beyond so many bands
+_TILE_BANDS = 4  # tiles get smaller beyond so many bands …
+_MIN_TILE_PX = 256  # … but not so small that they are mostly halo
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Tiling:
         The side depends on the number of bands only, never on the machine, because results are bit-identical only
         between equal tiles. The halo is the reach, or twice it where missing pixels are filled from their neighbours.
         """
-        side = TILE_PX if bands <= _TILE_BANDS else int(TILE_PX * (_TILE_BANDS / bands) ** 0.5)
+        side = max(min(_MIN_TILE_PX, TILE_PX), int(TILE_PX * min(1.0, _TILE_BANDS / bands) ** 0.5))
         reach = rule.reach_px if isinstance(rule, Exact | Whole) else 0
         return Tiling(scene, ratio, rule, max(1, side // ratio) * ratio, _up(reach * (2 if masked else 1), ratio))
 

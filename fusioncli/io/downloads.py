@@ -13,11 +13,11 @@ import pooch
 
 import fusioncli
 from fusioncli.errors import DataError, UsageError
+from fusioncli.io.files import write_failure
 from fusioncli.io.weights import SUFFIX, weight_files
 
 CACHE_VARIABLE = "FUSION_CACHE"
 PACKAGED = Path(fusioncli.__file__).parent / "models" / "packaged"
-_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,25 @@ def fetch(name: str, remote: Remote) -> Path:
         DataError: no connection, a refusal of the server, a file with another digest, or no place to keep it.
     """
     folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = f"choose another with the environment variable {CACHE_VARIABLE}"
+        raise DataError(f"the cache folder {folder} cannot be made ({error.strerror})", hint) from error
     by_hand = f"download it elsewhere and put it in {folder}"
     pooch.get_logger().setLevel(logging.WARNING)
-    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S)
     try:
-        return Path(pooch.retrieve(remote.url, f"sha256:{remote.sha256}", name, folder, downloader=downloader))
+        return Path(pooch.retrieve(remote.url, f"sha256:{remote.sha256}", name, folder))
     except ValueError as error:  # pooch's word for a wrong digest
         text = f"{remote.url} is not the file with the SHA-256 {remote.sha256}; it was thrown away"
         raise DataError(text, f"try again later, or {by_hand}") from error
-    except OSError as error:  # every failure of a request is one
-        if not os.access(_nearest_existing(folder), os.W_OK):
-            hint = f"choose another folder with the environment variable {CACHE_VARIABLE}"
-            raise DataError(f"the cache folder {folder} cannot be written to", hint) from error
+    except OSError as error:
+        if error.errno:  # of the disk; failures of requests are OSErrors without a number
+            raise write_failure(folder / name, error) from error
         status = getattr(getattr(error, "response", None), "status_code", None)
         reason = f"the server answers {status}" if status else "no connection"
-        hint = f"check the network, or {by_hand}"
-        raise DataError(f"{name} cannot be downloaded from {remote.url}: {reason}", hint) from error
-
-
-def _nearest_existing(folder: Path) -> Path:
-    return next(parent for parent in (folder, *folder.parents) if parent.exists())
+        text = f"{name} cannot be downloaded from {remote.url}: {reason}"
+        raise DataError(text, f"check the network, or {by_hand}") from error
 
 
 def find_weights(name: str, remotes: Mapping[str, Remote] = REMOTES) -> Path:
@@ -92,6 +91,7 @@ def find_weights(name: str, remotes: Mapping[str, Remote] = REMOTES) -> Path:
     local = {file.name: file for file in weight_files([cache_folder(), PACKAGED])}
     if full in local:
         return local[full]
-    near = difflib.get_close_matches(full, [*local, *remotes], n=1)
-    hint = f"did you mean {near[0].removesuffix(SUFFIX)}?" if near else "see what there is: fusion weights ls"
+    known = [each.removesuffix(SUFFIX) for each in (*local, *remotes)]
+    near = difflib.get_close_matches(full.removesuffix(SUFFIX), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "see what there is: fusion weights ls"
     raise UsageError(f"there are no weights {name}", hint)

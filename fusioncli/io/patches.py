@@ -1,17 +1,19 @@
-"""Test patches in the layout of PanCollection: HDF5 and Matlab files of MS, PAN and, where it is known, the truth.
+"""Patches in the layout of PanCollection: HDF5 and Matlab files of MS, PAN and, where it is known, the truth.
 
 | file | axes of an image | samples |
 |---|---|---|
 | `.h5` | N, C, H, W | many |
 | `.mat` up to v7 | H, W, C (PAN: H, W) | one |
-| `.mat` v7.3, which is HDF5 | reversed: C, W, H | one |
+| `.mat` v7.3, which is HDF5 | reversed: C, W, H or N, C, W, H | one or many |
 
 Two families of names are in use: gt, ms, lms, pan and I_GT, I_MS_LR, I_MS, I_PAN; results of networks are called sr.
+Hyperspectral patches are gt, hsi, msi, hsi_up or GT, LRHSI, RGB, HSI_up.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,19 @@ from typing import Any
 import numpy as np
 
 from fusioncli.errors import DataError
+from fusioncli.io.patch_facts import PatchFacts
 
 SUFFIXES = (".h5", ".mat")
-_NAMES = {"gt": ("gt", "I_GT"), "ms": ("ms", "I_MS_LR"), "lms": ("lms", "I_MS"), "pan": ("pan", "I_PAN"), "sr": ("sr",)}
+_NAMES = {
+    "gt": ("gt", "I_GT", "GT"),
+    "ms": ("ms", "I_MS_LR"),
+    "lms": ("lms", "I_MS"),
+    "pan": ("pan", "I_PAN"),
+    "hsi": ("hsi", "LRHSI"),
+    "msi": ("msi", "RGB"),
+    "hsi_up": ("hsi_up", "HSI_up"),
+    "sr": ("sr",),
+}
 
 
 @dataclass(frozen=True)
@@ -34,14 +46,19 @@ class PatchFile:
         shapes: (bands, h, w) of the images that each sample has, by our names: gt, ms, lms, pan, sr.
         keys: the file's own names of them.
         count: number of samples.
-        value_max: peak that the file states, or None.
+        facts: what the file says about itself.
     """
 
     path: Path
     shapes: dict[str, tuple[int, int, int]]
     keys: dict[str, str]
     count: int
-    value_max: float | None
+    facts: PatchFacts
+
+    @property
+    def value_max(self) -> float | None:
+        """Peak that the file states, or None."""
+        return self.facts.value_max
 
     def sample(self, number: int) -> dict[str, np.ndarray]:
         """The images of one sample, (bands, h, w) float64 each.
@@ -87,7 +104,7 @@ def open_patches(path: Path, needed: Sequence[str]) -> list[PatchFile]:
 
 def _describe(path: Path, needed: Sequence[str]) -> PatchFile:
     try:
-        arrays, value_max = _arrays(path)
+        arrays, facts = _arrays(path)
     except (OSError, ValueError, NotImplementedError) as error:
         raise DataError(
             f"{path} is neither an HDF5 nor a Matlab file ({error})", "name .h5 or .mat files of test patches"
@@ -100,14 +117,14 @@ def _describe(path: Path, needed: Sequence[str]) -> PatchFile:
     counts = {arrays[key][0] for key in keys.values()}
     if len(counts) > 1:
         raise DataError(f"{path}: its images have {sorted(counts)} samples, not one number", "export the file again")
-    return PatchFile(path, {name: arrays[key][1] for name, key in keys.items()}, keys, counts.pop(), value_max)
+    return PatchFile(path, {name: arrays[key][1] for name, key in keys.items()}, keys, counts.pop(), facts)
 
 
-def _arrays(path: Path) -> tuple[dict[str, tuple[int, tuple[int, int, int]]], float | None]:
-    """Number of samples and shape of every image in a file, by its name there, and the peak that the file states."""
+def _arrays(path: Path) -> tuple[dict[str, tuple[int, tuple[int, int, int]]], PatchFacts]:
+    """Number of samples and shape of every image in a file, by its name there, and what the file says about itself."""
     if not _is_hdf5(path):
         images = {key: value for key, value in _load_mat(path).items() if getattr(value, "ndim", 0) in (2, 3)}
-        return {key: (1, _shape(_from_hwc(value))) for key, value in images.items()}, None
+        return {key: (1, _shape(_from_hwc(value))) for key, value in images.items()}, PatchFacts()
     import h5py
 
     with h5py.File(path) as file:
@@ -117,8 +134,7 @@ def _arrays(path: Path) -> tuple[dict[str, tuple[int, tuple[int, int, int]]], fl
             for key, item in found.items()
             if item.size
         }
-        stated = file.attrs.get("value_max")
-        return described, None if stated is None else float(np.asarray(stated).item())
+        return described, PatchFacts.read(file.attrs)
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -129,8 +145,12 @@ def _is_hdf5(path: Path) -> bool:
 
 def _load_mat(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
-    return {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
+    try:
+        return {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
+    except (MatReadError, zlib.error, TypeError) as error:  # what scipy makes of damaged files
+        raise ValueError(error) from error
 
 
 def _from_hdf5(item: Any, path: Path, number: int) -> np.ndarray:  # noqa: ANN401 - h5py.Dataset, untyped

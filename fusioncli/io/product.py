@@ -35,6 +35,7 @@ _GDAL_TYPES = {
     "float32": "Float32",
     "float64": "Float64",
 }
+_COMPANIONS = (".aux.xml", ".ovr", ".msk")  # statistics, overviews and masks of a file that was replaced
 _PREDICTED = ("DEFLATE", "LZW", "ZSTD")  # compressions that gain from differences between neighbours
 _COLOUR_NAMES = {ColorInterp.grey: "Gray", ColorInterp.black: "Black"}
 
@@ -92,6 +93,8 @@ def assemble(product: Product, store: PartStore, parts: Sequence[Rect], path: Pa
             raise DataError(
                 f"{path} cannot be written ({text})", "is the disk full? Free some space, or write elsewhere with -o"
             ) from error
+    for suffix in _COMPANIONS:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def creation_options(product: Product) -> dict[str, str]:
@@ -179,6 +182,8 @@ def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:
             Xml.SubElement(element, "Description").text = band.name
         if product.nodata is not None:
             Xml.SubElement(element, "NoDataValue").text = repr(product.nodata)
+        if band.unit:
+            Xml.SubElement(element, "UnitType").text = band.unit
         Xml.SubElement(element, "ColorInterp").text = _COLOUR_NAMES.get(band.colour, band.colour.name.capitalize())
         if (band.scale, band.offset) != (1.0, 0.0):
             Xml.SubElement(element, "Offset").text = repr(band.offset)

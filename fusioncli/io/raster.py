@@ -37,6 +37,7 @@ class Band:
         colour: colour interpretation.
         scale: physical value per digital number.
         offset: physical value of digital number 0.
+        unit: of the physical values, or None.
         tags: the band's own metadata.
     """
 
@@ -45,6 +46,7 @@ class Band:
     colour: ColorInterp
     scale: float
     offset: float
+    unit: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -225,6 +227,7 @@ def _bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...]:
             ColorInterp.undefined if colour is ColorInterp.alpha else colour,
             dataset.scales[index - 1],
             dataset.offsets[index - 1],
+            dataset.units[index - 1],
             dataset.tags(index),
         )
         for index, colour in zip(dataset.indexes, dataset.colorinterp, strict=True)

@@ -11,13 +11,13 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from fusioncli.config.identity import Identity, parse_identity
 from fusioncli.errors import DataError
@@ -95,10 +95,8 @@ class _Entry(BaseModel):
     data_offsets: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
 
 
-class _Contents(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, _Entry] = Field(init=False)
-    metadata: dict[str, str] = Field(default={}, alias="__metadata__")
+_ENTRIES = TypeAdapter(dict[str, _Entry])
+_METADATA = TypeAdapter(dict[str, str])
 
 
 def read_header(path: Path) -> Header:
@@ -120,16 +118,18 @@ def read_header(path: Path) -> Header:
     if start > size:
         raise DataError(f"{path} is truncated: {size} bytes, and its header alone takes {start}", _AGAIN)
     try:
-        contents = _Contents.model_validate(json.loads(text))
-    except (ValueError, ValidationError) as error:
+        contents = json.loads(text)
+        metadata = _METADATA.validate_python(contents.pop("__metadata__", {}))
+        entries = _ENTRIES.validate_python(contents)
+    except ValueError as error:  # JSON's, Unicode's and pydantic's errors all are
         raise DataError(f"the header of {path} is corrupt", _AGAIN) from error
     tensors = {
         name: Tensor(entry.dtype, tuple(entry.shape), *(start + offset for offset in entry.data_offsets))
-        for name, entry in (contents.__pydantic_extra__ or {}).items()
+        for name, entry in entries.items()
     }
     ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)))
     _check_layout(path, ordered, start, size)
-    return Header(path, ordered, contents.metadata)
+    return Header(path, ordered, metadata)
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
@@ -179,12 +179,12 @@ class RawTensor:
     Attributes:
         dtype: safetensors' name.
         shape: of the tensor.
-        data: (bytes,) uint8, little-endian values in C order.
+        data: its bytes: little-endian values in C order.
     """
 
     dtype: str
     shape: tuple[int, ...]
-    data: NDArray[np.uint8] = field(repr=False)
+    data: memoryview
 
 
 def write_tensors(path: Path, tensors: Mapping[str, RawTensor], identity: Identity) -> str:
@@ -209,8 +209,8 @@ def write_tensors(path: Path, tensors: Mapping[str, RawTensor], identity: Identi
     digest = hashlib.sha256()
     with whole_file(path) as temporary, temporary.open("wb") as file:
         for piece in (len(text).to_bytes(8, "little"), text, *(tensors[name].data for name in order)):
-            file.write(memoryview(piece))
-            digest.update(memoryview(piece))
+            file.write(piece)
+            digest.update(piece)
     return digest.hexdigest()
 
 

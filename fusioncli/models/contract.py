@@ -28,6 +28,7 @@ class Card:
         ratio: PAN pixels per MS pixel the model was made for, or None for any.
         origin: digest of the weights, or the publication of a classical method; written into the output's
             tags.
+        width: bands of an image that takes as much memory as the model's inner layers; 0 for none to speak of.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Card:
     bands: int | None = None
     ratio: int | None = None
     origin: str = ""
+    width: int = 0
 
 
 @dataclass(frozen=True)

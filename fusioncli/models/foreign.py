@@ -137,7 +137,7 @@ def read_foreign(path: Path) -> Tensors:
         text = f"{path} holds objects that are not tensors, or is no PyTorch file; reading them could run its code"
         hint = "where you trust it: torch.save(network.state_dict(), FILE), then import that"
         raise DataError(text, hint) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a corrupt pickle makes torch's reader fail in any way
         raise DataError(f"{path} is not a readable PyTorch file: {error}", "copy or download it again") from error
     return unwrap(content, str(path))
 

@@ -203,5 +203,5 @@ def _bytes(tensor: Tensor) -> Tensor:
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor], identity: Identity) -> str:
-    raw = {name: RawTensor(_DTYPES[t.dtype], tuple(t.shape), _bytes(t).numpy()) for name, t in tensors.items()}
+    raw = {name: RawTensor(_DTYPES[t.dtype], tuple(t.shape), _bytes(t).numpy().data) for name, t in tensors.items()}
     return write_tensors(path, raw, identity)

@@ -15,7 +15,7 @@ from fusioncli.io.environment import CACHE_SHARE, cache_mb
 
 _FIXED_MB = 420  # interpreter, torch and GDAL before any pixel
 _MIN_PART_PX = 256
-_TEMPORARIES = 4  # float copies of a window's bands that live at once inside a model, observed
+_TEMPORARIES = 5  # float copies of a window's bands that live at once inside a model, observed
 
 
 @dataclass(frozen=True)

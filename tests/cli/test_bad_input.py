@@ -12,13 +12,13 @@ import pytest
 import rasterio
 from affine import Affine
 from conftest import Outcome, Pair, write_raster
+from raster_files import FINE, rewritten, samples_of
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 from refusals import assert_refused, listing
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
-FINE = Affine(0.5, 0, 500000.0, 0, -0.5, 5700000.0)
 Refuse = Callable[..., None]
 
 
@@ -33,23 +33,6 @@ def refuse(fusion: Callable[..., Outcome], tmp_path: Path) -> Refuse:
         assert listing(tmp_path) == before
 
     return run
-
-
-def samples_of(path: Path) -> np.ndarray:
-    with rasterio.open(path) as dataset:
-        return dataset.read()
-
-
-def rewritten(path: Path, name: str, samples: np.ndarray | None = None, **profile: object) -> Path:
-    """A copy in the same folder with other samples or another profile."""
-    with rasterio.open(path) as dataset:
-        options = {**dataset.profile, **profile}
-    samples = samples_of(path) if samples is None else samples
-    count, height, width = samples.shape
-    options |= {"count": count, "height": height, "width": width, "dtype": options.get("dtype") or samples.dtype.name}
-    with rasterio.open(path.with_name(name), "w", **options) as dataset:
-        dataset.write(samples)
-    return path.with_name(name)
 
 
 def test_missing_file(make_pair, refuse, tmp_path):
@@ -75,7 +58,9 @@ def test_folder(make_pair, refuse, tmp_path):
 
 def test_raster_of_no_size(make_pair, refuse, tmp_path):
     flat = tmp_path / "flat.vrt"
-    flat.write_text('<VRTDataset rasterXSize="0" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>')
+    flat.write_text(
+        '<VRTDataset rasterXSize="0" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+    )
     refuse(replace(make_pair(), ms=flat), "flat.vrt cannot be opened as a raster")
 
 

@@ -133,7 +133,8 @@ def test_too_small_a_disk_is_seen_beforehand(make_pair, fusion, small_disk, monk
     pair = make_pair(shape=(128, 128))
     monkeypatch.setattr(fuse, "Engine", lambda *_: pytest.fail("work was begun"))
     outcome = fusion("pansharpen", *pair.flags, "-o", small_disk / "fused.tif")
-    assert_refused(outcome, 3, "disk is full: about 5 MB are needed, 2 MB free".replace("disk is", f"disk of {small_disk} is"), "free some space")
+    error = f"the disk of {small_disk} is full: about 5 MB are needed, 2 MB free"
+    assert_refused(outcome, 3, error, "free some space")
     assert listing(small_disk) == set()
 
 

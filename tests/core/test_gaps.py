@@ -56,7 +56,7 @@ def test_bands_with_all_and_with_no_valid_pixel():
 def test_masks_that_change_back_and_forth():
     """A band filled together with others equals the band filled alone, whatever masks stand before it."""
     samples, valid = scene(4, (7, 20, 20))
-    for band, like in ((2, 1), (4, 1), (6, 5)):
+    for band, like in ((2, 1), (4, 1), (5, 0), (6, 5)):
         valid[band] = valid[like]
     valid[3] = True
     together = fill_gaps(samples, valid)

@@ -29,8 +29,7 @@ class TestPaste:
         found = align(ms_grid(20, 30, ratio), pan_grid(20 * ratio, 30 * ratio))
         assert found.verdict is Verdict.PASTE
         assert found.reason == "every MS pixel covers whole PAN pixels"
-        assert found.ratio == ratio
-        assert found.gsd_ratio == pytest.approx((ratio, ratio))
+        assert (found.ratio, found.gsd_ratio) == (ratio, pytest.approx((ratio, ratio)))
         assert found.output == found.scene == found.output_in_scene == Rect(0, 0, 20 * ratio, 30 * ratio)
         assert found.origin == found.ms_origin == (0, 0)
 
@@ -45,8 +44,7 @@ class TestPaste:
     def test_pan_reaches_beyond_ms_on_every_side(self):
         found = align(ms_grid(10, 12, 4, offset=(8, 20)), pan_grid(100, 100))
         assert found.output == Rect(8, 20, 48, 68)
-        assert found.origin == (8, 20)
-        assert found.ms_origin == (0, 0)
+        assert (found.origin, found.ms_origin) == ((8, 20), (0, 0))
         assert found.output_in_scene == found.scene == Rect(0, 0, 40, 48)
 
     def test_pan_corner_inside_an_ms_pixel(self):
@@ -135,9 +133,7 @@ class TestSnap:
         assert found.verdict is Verdict.SNAP
         assert found.gsd_ratio == pytest.approx(ratio)
         assert found.ratio == model_ratio
-
-    def test_reason_names_both_ratios_if_they_differ(self):
-        assert "4 x 2" in align(ms_grid(30, 30, (4, 2)), pan_grid(120, 60)).reason
+        assert (f"{rows:g} x {cols:g}" if rows != cols else f"{rows:g},") in found.reason
 
 
 class TestWarp:
@@ -242,13 +238,11 @@ class TestGrid:
         grid = Grid(10, 20, Affine.rotation(90), None)  # columns go up, rows go left
         assert grid.bounds == pytest.approx((-10, 0, 0, 20))
 
-    def test_window_keeps_pixels_in_place(self):
+    def test_windows_and_coarser_grids_keep_pixels_in_place(self):
         part = pan_grid(80, 120).window(Rect(10, 20, 30, 60))
         assert (part.height, part.width) == (20, 40)
         assert part.transform @ (0, 0) == pytest.approx(PAN_PX @ (20, 10))
         assert part.crs == "EPSG:32631"
-
-    def test_coarser_keeps_the_corner(self):
         grid = pan_grid(80, 120).coarser(4, 20, 30)
         assert grid.transform @ (0, 0) == PAN_PX @ (0, 0)
         assert grid.transform @ (30, 20) == pytest.approx(PAN_PX @ (120, 80))
@@ -263,12 +257,9 @@ class TestArea:
         assert part.ms_origin == (2, 4)
         assert part.scene == Rect(0, 0, 24, 32)
 
-    def test_area_reaching_outside_is_cut(self):
+    def test_area_reaching_outside_is_cut_or_refused(self):
         whole = align(ms_grid(20, 30, 4), pan_grid(80, 120))
         assert whole.within(Rect(-5, 100, 20, 500)).output == Rect(0, 100, 20, 120)
-
-    def test_area_outside(self):
-        whole = align(ms_grid(20, 30, 4), pan_grid(80, 120))
         with pytest.raises(DataError, match="area of interest") as caught:
             whole.within(Rect(80, 0, 100, 120))
         assert "--bounds" in caught.value.hint

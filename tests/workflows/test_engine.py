@@ -14,10 +14,11 @@ from fusioncli.core import tiling
 from fusioncli.core.grid import Verdict
 from fusioncli.core.tiling import Blend, Rect, Tiling, Whole
 from fusioncli.io.scene import PairRequest, open_pair
-from fusioncli.models.contract import Card
+from fusioncli.models.contract import Card, SceneMethod, Window
 from fusioncli.models.statistics import Values
 from fusioncli.workflows.engine import Engine
 from fusioncli.workflows.fuse import run_fusion
+from fusioncli.workflows.plan import plan_fusion
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -61,6 +62,17 @@ class TestCuts:
         assert everywhere.mean() > 0.6
         np.testing.assert_array_equal(tiled != 0, whole != 0)
         np.testing.assert_array_equal(tiled[:, everywhere], whole[:, everywhere])
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_tiles_from_files_give_what_the_model_gives_on_whole_arrays(self, name, pairs):
+        """Borders included: what the engine mirrors and what a model mirrors are the same."""
+        pair = pairs["plain"]
+        job = plan(pair, name, 100, 2, **FLOAT)
+        ms, pan = (torch.from_numpy(pixels(path)[None].astype("float32")) for path in (pair.ms, pair.pan))
+        model = job.model
+        if isinstance(model, SceneMethod):
+            model = model.fit(model.observe(Window(ms, pan, None, (slice(0, 200), slice(0, 228)), 4)))
+        np.testing.assert_allclose(pixels(run(job).path), model.fuse(ms, pan)[0].numpy(), atol=2e-3)
 
     def test_one_thread_computes_every_window(self, pairs):
         before = torch.get_num_threads()
@@ -112,6 +124,35 @@ def _enlarged(pair, times):
         with rasterio.open(path, "w", **profile) as dataset:
             dataset.write(samples)
     return pair
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("scene", ["plain", "holes"])
+@pytest.mark.parametrize("name", ["exp", "brovey"])
+def test_an_area_of_interest_is_a_cut_out(scene, name, pairs):
+    """Methods without scene statistics: pixels around the area are seen, although not written."""
+    whole = fuse(pairs[scene], name)
+    x0, y1 = 500000.0 + 0.5 * 33, 5700000.0 - 0.5 * 70
+    job = plan(pairs[scene], name)
+    request = replace(job.request.pair, bounds=(x0, y1 - 0.5 * 90, x0 + 0.5 * 101, y1))
+    area = pixels(run(plan_fusion(replace(job.request, pair=request))).path)
+    wanted = whole[:, 70:160, 33:134]
+    everywhere = (wanted != 0).all(0)
+    assert area.shape == wanted.shape and everywhere.mean() > 0.6
+    np.testing.assert_array_equal(area != 0, wanted != 0)
+    np.testing.assert_array_equal(area[:, everywhere], wanted[:, everywhere])
+
+
+def test_pixels_that_a_turned_ms_does_not_reach_are_nodata(pairs):
+    fused = fuse(pairs["warped"], "exp")
+    with rasterio.open(pairs["warped"].ms) as ms, rasterio.open(pairs["warped"].pan) as pan:
+        into_ms = ~ms.transform @ pan.transform
+    cols, rows = np.meshgrid(np.arange(200) + 0.5, np.arange(200) + 0.5)
+    x, y = into_ms @ (cols, rows)
+    inward = np.minimum.reduce([x, y, 100 - x, 100 - y])  # MS px from the nearest edge
+    assert (fused[:, inward > 1] > 0).all()
+    assert (fused[:, inward < -1] == 0).all()
+    assert (inward < -1).sum() > 500
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,7 @@ def _fuse(pair: Pair, method: str, name: str) -> Path:
 def test_figures_against_the_truth(scene, border_px: int) -> None:
     name, truth, _, fused = scene
     how = settings(TOOLBOX, peak=ELEVEN_BIT.peak, border_px=border_px)
-    report = evaluate_against(
-        ReferenceEvaluation(str(truth), tuple(map(str, fused.values())), 4, settings=how), silent
-    )
+    report = evaluate_against(ReferenceEvaluation(str(truth), tuple(map(str, fused.values())), 4, settings=how), silent)
     for method, path in fused.items():
         for index, golden in GOLDEN[name]["methods"][method][f"border_{border_px}"].items():
             assert report.rows[str(path)].values[index] == approx(golden, rel=2e-7), (method, index)

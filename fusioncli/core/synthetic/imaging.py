@@ -100,10 +100,11 @@ def photograph(
     seen = scene.observe(responses((*sensor.ranges_nm, sensor.pan_nm)))
     pan = sample(seen[-1], oversampling, sensor.pan_mtf)
     ms = [sample(band, ratio * oversampling, g) for band, g in zip(seen, sensor.ms_mtf, strict=False)]
-    return _record(rng, np.stack(ms), sensor.bit_depth, light), _record(rng, pan, sensor.bit_depth, light)
+    return record(rng, np.stack(ms), sensor.bit_depth, light), record(rng, pan, sensor.bit_depth, light)
 
 
-def _record(rng: np.random.Generator, reflectance: Array, bit_depth: int, light: Exposure) -> NDArray[np.uint16]:
+def record(rng: np.random.Generator, reflectance: Array, bit_depth: int, light: Exposure) -> NDArray[np.uint16]:
+    """Digital numbers of an image, with the noise of photons and electronics, clipped to the bit depth."""
     top = 2**bit_depth - 1
     dn = np.maximum(reflectance, 0) * (top / light.full_scale)
     noise = rng.standard_normal(dn.shape) * np.sqrt(light.shot_noise * dn + light.read_noise_dn**2)

@@ -88,22 +88,29 @@ class EvalReport:
 
     def as_markdown(self) -> str:
         """A table with the best of each column in bold, the caption and the notes below it."""
-        lines = [
-            " | ".join(["| image", *(index.title for index in self.indices), "masked |"]),
-            "|---|" + "---:|" * (len(self.indices) + 1),
-        ]
+        lines = [f"| image | {' | '.join(self.titles)} |", "|---|" + "---:|" * len(self.titles)]
         for name in self.rows:
             cells = [f"**{text}**" if best else text for text, best in self.cells(name)]
-            lines.append(" | ".join([f"| {name}", *cells, f"{self.rows[name].masked:.2%} |"]))
+            lines.append(f"| {name} | {' | '.join(cells)} |")
         return "\n".join([*lines, "", f"{self.caption}", "", *(f"- {note}" for note in self.notes)]).rstrip() + "\n"
 
+    @property
+    def titles(self) -> list[str]:
+        """Heads of the columns of `cells`."""
+        return [index.title for index in self.indices] + ["masked"] * self._masked
+
     def cells(self, name: str) -> list[tuple[str, bool]]:
-        """Rounded values of one row, and whether each is the best of its column."""
+        """Rounded values of one row, and whether each is the best of its column; what was masked, if anything was."""
         row = self.rows[name]
-        return [
+        cells = [
             (_cell(row.values[index.name], row.spread.get(index.name)), name in self.best(index))
             for index in self.indices
         ]
+        return cells + [(f"{row.masked:.2%}", False)] * self._masked
+
+    @property
+    def _masked(self) -> bool:
+        return any(row.masked for row in self.rows.values())
 
     def _row(self, name: str) -> dict[str, Any]:
         row = self.rows[name]
@@ -136,7 +143,12 @@ def undefined_notes(rows: Mapping[str, Figures]) -> tuple[str, ...]:
 def _cell(value: float | None, spread: tuple[float, float] | None) -> str:
     if value is None:
         return "–"
-    return f"{spread[0]:#.4g} ± {spread[1]:#.2g}" if spread else f"{value:#.4g}"
+    return f"{_digits(spread[0], 4)} ± {_digits(spread[1], 2)}" if spread else _digits(value, 4)
+
+
+def _digits(value: float, count: int) -> str:
+    """So many significant digits, trailing zeros included: columns then align."""
+    return f"{value:#.{count}g}".removesuffix(".")
 
 
 def _number(value: object) -> str:

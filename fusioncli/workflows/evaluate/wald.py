@@ -24,7 +24,7 @@ from fusioncli.workflows.evaluate.views import tensor
 from fusioncli.workflows.export import Block, export
 from fusioncli.workflows.workers import Progress
 
-_BLOCK_PX = 256
+_BLOCK_PX = 128
 _Samples = tuple[np.ndarray, np.ndarray | None]
 
 

@@ -1,0 +1,53 @@
+"""Sensors that do not exist but could: random pass bands, optics and bit depths, to train networks for any sensor."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fusioncli.core.sensors import Range, Sensor
+
+NAME = "RANDOM"
+_REACH_NM = {8: 1000.0, 16: 1300.0}  # up to so many bands; more reach into the short-wave infrared
+_BIT_DEPTHS = (10, 11, 12, 14)
+
+
+def random_sensor(rng: np.random.Generator, bands: int, ratio: int) -> Sensor:
+    """A plausible sensor.
+
+    Bands are 15 to 140 nm wide, ordered by wavelength and rarely overlap; the PAN covers the visible and some or all of
+    the near infrared, as real ones do; gains at Nyquist span those that are published.
+
+    Args:
+        rng: source of randomness.
+        bands: number of MS bands.
+        ratio: PAN pixels per MS pixel.
+    """
+    edges = _edges(rng, bands)
+    gain, pan_gain = rng.uniform(0.20, 0.42), rng.uniform(0.09, 0.25)
+    gains = np.clip(gain + rng.normal(0, 0.02, bands), 0.15, 0.5)
+    return Sensor(
+        name=NAME,
+        title="random sensor",
+        bands=tuple(f"band_{number}" for number in range(1, bands + 1)),
+        codes=tuple(f"B{number}" for number in range(1, bands + 1)),
+        ranges_nm=tuple(Range(float(low), float(high)) for low, high in edges),
+        pan_nm=Range(float(rng.uniform(430, 530)), float(rng.uniform(680, 900))),
+        pan_weights=(1 / bands,) * bands,
+        ms_mtf=tuple(map(float, gains)),
+        pan_mtf=float(pan_gain),
+        bit_depth=int(rng.choice(_BIT_DEPTHS)),
+        ratio=ratio,
+        ms_gsd_m=float("nan"),
+        aliases=(),
+        source="drawn at random",
+    )
+
+
+def _edges(rng: np.random.Generator, bands: int) -> np.ndarray:
+    """Low and high end of each pass band: one band somewhere in each of equal steps of the spectrum."""
+    reach_nm = next((high for count, high in _REACH_NM.items() if bands <= count), 2400.0)
+    steps = np.linspace(420.0, reach_nm, bands + 1)
+    step = steps[1] - steps[0]
+    centres = steps[:-1] + step * rng.uniform(0.2, 0.8, bands)
+    widths = np.clip(step * rng.uniform(0.35, 1.1, bands), 15, 140)
+    return np.stack([centres - widths / 2, centres + widths / 2], 1).clip(401, 2499)

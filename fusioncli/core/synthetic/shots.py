@@ -1,0 +1,97 @@
+"""A drawn landscape photographed three times: MS, PAN, and the MS that the sensor would take at the size of a PAN pixel.
+
+The third one is the truth of pansharpening. No real sensor takes it, so that networks are otherwise trained on scenes
+made coarser by their ratio, with the truth at the scale of the MS; here it is known at full resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusioncli.core.sensors import Sensor
+from fusioncli.core.synthetic.imaging import Exposure, record, responses, sample
+from fusioncli.core.synthetic.landscape import Landscape, landscape
+from fusioncli.core.synthetic.light import Sun
+from fusioncli.core.synthetic.spectra import MATERIALS, Atmosphere
+from fusioncli.core.synthetic.textures import Array
+
+OVERSAMPLING = 2
+"""Landscape pixels per PAN pixel."""
+_PIXEL_M = (0.14, 0.30)
+"""Size of a landscape pixel. Not the sensor's: coarser landscapes hold too many houses to be drawn in seconds."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What is photographed.
+
+    Attributes:
+        rows: of the PAN, a multiple of the ratio.
+        cols: of the PAN, a multiple of the ratio.
+        ms_phase_px: how far the sample of an MS pixel lies below and to the right of the pixel's centre, PAN px.
+        misregistration_px: MS and PAN are at most so far apart, along either axis.
+    """
+
+    rows: int
+    cols: int
+    ms_phase_px: float = 0.0
+    misregistration_px: float = 0.0
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Digital numbers of one scene.
+
+    Attributes:
+        ms: (bands, rows / ratio, cols / ratio).
+        pan: (1, rows, cols).
+        truth: (bands, rows, cols), without noise.
+    """
+
+    ms: NDArray[np.uint16]
+    pan: NDArray[np.uint16]
+    truth: NDArray[np.uint16]
+
+
+def shoot(rng: np.random.Generator, sensor: Sensor, framing: Framing) -> Shot:
+    """Draw a landscape in a random light under a random sky, and photograph it.
+
+    Args:
+        rng: everything follows from it.
+        sensor: with known pass bands, gains and a whole ratio.
+        framing: size and registration.
+
+    Raises:
+        UsageError: a pass band is unknown.
+    """
+    filters, ratio = responses((*sensor.ranges_nm, sensor.pan_nm)), round(sensor.ratio)
+    shape = framing.rows * OVERSAMPLING, framing.cols * OVERSAMPLING
+    sun = Sun(rng.uniform(90, 270), rng.uniform(25, 70))
+    scene = _repainted(rng, landscape(int(rng.integers(2**62)), shape, rng.uniform(*_PIXEL_M), sun))
+    seen = scene.observe(filters, Atmosphere(rng.uniform(0.004, 0.05), rng.uniform(0.1, 0.3)))
+    exposure = Exposure(rng.uniform(0.5, 1.4), rng.uniform(0.0, 0.04), rng.uniform(0.3, 2.0))
+    offset = rng.uniform(-1, 1, 2) * framing.misregistration_px + framing.ms_phase_px
+    moved = np.roll(seen[:-1], [-round(px * OVERSAMPLING) for px in offset], (1, 2))
+    ms = [sample(band, ratio * OVERSAMPLING, gain) for band, gain in zip(moved, sensor.ms_mtf, strict=True)]
+    truth = [sample(band, OVERSAMPLING, gain) for band, gain in zip(seen[:-1], sensor.ms_mtf, strict=True)]
+    pan = sample(seen[-1], OVERSAMPLING, sensor.pan_mtf)[None]
+    noiseless = Exposure(exposure.full_scale, 0.0, 0.0)
+    return Shot(
+        record(rng, np.stack(ms), sensor.bit_depth, exposure),
+        record(rng, pan, sensor.bit_depth, exposure),
+        record(rng, np.stack(truth), sensor.bit_depth, noiseless),
+    )
+
+
+def _repainted(rng: np.random.Generator, scene: Landscape) -> Landscape:
+    """Every material a little brighter or darker and mixed with others, so that no two scenes have the same spectra."""
+    count = len(MATERIALS)
+    share = rng.uniform(0.0, 0.3, count)
+    others = rng.dirichlet(np.full(count, 0.3), count).T
+    mixing = np.diag(1 - share) + others * share
+    mixing *= rng.lognormal(0.0, 0.15, count)
+    abundance: Array = np.tensordot(mixing.astype(np.float32), scene.abundance, 1)
+    return replace(scene, abundance=abundance)

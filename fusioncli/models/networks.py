@@ -1,0 +1,44 @@
+"""Networks: what training and fusion ask of them, and the one place that knows every class."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from fusioncli.config.architectures import PnnOptions
+from fusioncli.config.recipe import ModelConfig
+from fusioncli.core.tiling import Rule
+from fusioncli.models.pnn.network import Pnn
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A module that fuses values in units of `value_max`.
+
+    Attributes:
+        width: bands of an image that takes as much memory as the results of inner layers that live at once.
+    """
+
+    width: int
+
+    def forward(self, ms: Tensor, lms: Tensor, pan: Tensor) -> Tensor:
+        """Fuse ms (N, B, h, w), lms (N, B, H, W) and pan (N, 1, H, W) to (N, B, H, W)."""
+        ...
+
+    def rule(self, lms_reach_px: int) -> Rule:
+        """How a scene may be cut, when the upsampler that makes `lms` looks so far."""
+        ...
+
+
+def build_network(config: ModelConfig) -> nn.Module:
+    """The network that a recipe or an identity describes, with fresh weights of torch's global generator.
+
+    Returns:
+        A module that is a `Network` too.
+    """
+    match config.options:
+        case PnnOptions() as options:
+            return Pnn(config.bands, options)
+        case _:
+            raise NotImplementedError(config.arch)

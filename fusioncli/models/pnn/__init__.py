@@ -1,0 +1,1 @@
+"""The small reference network: a baseline for larger ones."""

@@ -1,0 +1,1 @@
+"""Train a network as a recipe says: `launch.train` is the way in; nothing here prints."""

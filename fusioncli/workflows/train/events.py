@@ -1,0 +1,70 @@
+"""What a training run tells whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run is about to take its first step.
+
+    Attributes:
+        step: optimiser steps that are done already.
+        steps: of the whole run.
+        device: where it computes, in words.
+    """
+
+    step: int
+    steps: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """Some optimiser steps are done.
+
+    Attributes:
+        step: steps done.
+        steps: of the whole run.
+        loss: mean over the steps since the last such event.
+        learning_rate: of the last of them.
+        images_per_s: patches per second, all devices together.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The weights were measured on the validation patches.
+
+    Attributes:
+        step: steps done.
+        figures: mean of each index over the patches where it is defined.
+        best: whether these are the best weights so far.
+    """
+
+    step: int
+    figures: Mapping[str, float]
+    best: bool
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something the user should know.
+
+    Attributes:
+        text: one sentence.
+    """
+
+    text: str
+
+
+Event = Started | Progressed | Validated | Noted
+Listener = Callable[[Event], None]
