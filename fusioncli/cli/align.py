@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from fusioncli.cli import parsing, render
+from fusioncli.cli import render
 from fusioncli.cli.groups import takes_groups
 from fusioncli.cli.options import CommonOptions, OutputOptions, PairOptions
-from fusioncli.cli.pansharpen import pair_request
-from fusioncli.errors import UsageError
+from fusioncli.cli.pansharpen import output_request, pair_request
+from fusioncli.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from fusioncli.core.grid import Alignment
+    from fusioncli.io.scene import ScenePair
 
 _MEM_LIMIT_MB = 1400
 
@@ -36,49 +40,55 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
     from fusioncli.io.files import check_writable
     from fusioncli.io.scene import open_pair
     from fusioncli.workflows.align import write_aligned_ms
-    from fusioncli.workflows.coregister import WARN_PX, measure_shift, open_registered
-    from fusioncli.workflows.requests import OutputRequest
+    from fusioncli.workflows.coregister import open_registered
 
-    if correct.correct and output.output is None:
-        raise UsageError("--correct needs a file to write to", "add -o aligned_ms.tif")
-    if correct.correct and output.output:
-        check_writable(parsing.output_path(output.output, [*pair.ms, pair.pan]), output.overwrite, 0)
+    target = None
+    if correct.correct:
+        if output.output is None:
+            raise UsageError("--correct needs a file to write to", "add -o aligned_ms.tif")
+        target = output_request(output, output.output, [*pair.ms, pair.pan])
+        check_writable(target.path, target.overwrite, 0)
     render.listen_to_gdal(common)
     with gdal_environment(_MEM_LIMIT_MB, common.gdal_config):
         scene = open_pair(pair_request(pair))
-        shift = measure_shift(scene)
-        alignment = scene.alignment
-        facts = {
-            "verdict": str(alignment.verdict),
-            "reason": alignment.reason,
-            "ratio": [round(value, 6) for value in alignment.gsd_ratio],
-            "offset_px": [round(value, 4) for value in alignment.offset_px],
-            "overlap_px": [alignment.output.height, alignment.output.width],
-            "shift_px": [round(shift.rows_px, 3), round(shift.cols_px, 3)],
-            "shift_spread_px": round(shift.spread_px, 3),
-            "windows": shift.windows,
-        }
         render.notes(scene.notes, common)
-        if shift.length_px > WARN_PX and not correct.correct:
-            text = f"MS and PAN contents are {shift.length_px:.2f} PAN px apart, more than {WARN_PX}"
-            render.notes([f"{text}; consider `pansharpen --coregister` or `align --correct -o FILE`"], common)
-        if correct.correct and output.output:
-            request = OutputRequest(
-                output.output,
-                output.overwrite,
-                output.dtype,
-                parsing.number(output.nodata, "--nodata"),
-                output.bit_depth,
-                output.cog,
-                parsing.pairs(output.co, "--co"),
-            )
+        facts = _alignment_facts(scene.alignment) | _shift_facts(scene, common, advise=target is None)
+        if target:
             moved, _ = open_registered(pair_request(pair), coregister=True)
             with render.progress_bar(common) as progress:
-                write_aligned_ms(moved, request, progress)
-            facts["output"] = str(output.output)
-    last = facts.get("output")
+                write_aligned_ms(moved, target, progress)
+            facts["output"] = str(target.path)
     table = render.table([(name, _words(value)) for name, value in facts.items()])
-    render.result(f"{table}\n{last}" if last else table, facts, common)
+    render.result(f"{table}\n{target.path}" if target else table, facts, common)
+
+
+def _alignment_facts(alignment: Alignment) -> dict[str, Any]:
+    return {
+        "verdict": str(alignment.verdict),
+        "reason": alignment.reason,
+        "ratio": [round(value, 6) for value in alignment.gsd_ratio],
+        "offset_px": [round(value, 4) for value in alignment.offset_px],
+        "overlap_px": [alignment.output.height, alignment.output.width],
+    }
+
+
+def _shift_facts(scene: ScenePair, common: CommonOptions, advise: bool) -> dict[str, Any]:
+    """The shift of the contents; a scene too small or too plain to tell still has a verdict."""
+    from fusioncli.workflows.coregister import WARN_PX, measure_shift
+
+    try:
+        shift = measure_shift(scene)
+    except DataError as error:
+        render.notes([error.message], common)
+        return {"shift_px": None, "shift_spread_px": None, "windows": 0}
+    if advise and shift.length_px > WARN_PX:
+        text = f"MS and PAN contents are {shift.length_px:.2f} PAN px apart, more than {WARN_PX}"
+        render.notes([f"{text}; consider `pansharpen --coregister` or `align --correct -o FILE`"], common)
+    return {
+        "shift_px": [round(shift.rows_px, 3), round(shift.cols_px, 3)],
+        "shift_spread_px": round(shift.spread_px, 3),
+        "windows": shift.windows,
+    }
 
 
 def _words(value: object) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from fusioncli.cli.options import CommonOptions, MethodOptions, OutputOptions, P
 if TYPE_CHECKING:
     from fusioncli.io.scene import PairRequest
     from fusioncli.workflows.plan import FusePlan
-    from fusioncli.workflows.requests import FuseRequest
+    from fusioncli.workflows.requests import FuseRequest, OutputRequest
 
 
 @takes_groups
@@ -63,25 +65,30 @@ def pair_request(pair: PairOptions) -> PairRequest:
     )
 
 
+def output_request(output: OutputOptions, path: Path, inputs: Sequence[str]) -> OutputRequest:
+    """What to write at `path`, which may be none of the inputs."""
+    from fusioncli.workflows.requests import OutputRequest
+
+    return OutputRequest(
+        path=parsing.output_path(path, inputs),
+        overwrite=output.overwrite,
+        dtype=output.dtype,
+        nodata=parsing.number(output.nodata, "--nodata"),
+        bit_depth=output.bit_depth,
+        cog=output.cog,
+        options=parsing.pairs(output.co, "--co"),
+    )
+
+
 def fuse_request(pair: PairOptions, method: MethodOptions, output: OutputOptions, run: RunOptions) -> FuseRequest:
     """The whole job, as the user gave it."""
     from fusioncli.workflows.memory import Resources
-    from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
+    from fusioncli.workflows.requests import FuseRequest, MethodRequest
 
+    path = output.output or Path(f"{Path(pair.ms[0]).stem}_pansharpened.tif")
     return FuseRequest(
         pair_request(pair),
-        OutputRequest(
-            path=parsing.output_path(
-                output.output or Path(f"{Path(pair.ms[0]).stem}_pansharpened.tif"), [*pair.ms, pair.pan]
-            ),
-            overwrite=output.overwrite,
-            dtype=output.dtype,
-            nodata=parsing.number(output.nodata, "--nodata"),
-            bit_depth=output.bit_depth,
-            cog=output.cog,
-            options=parsing.pairs(output.co, "--co"),
-            resume=run.resume,
-        ),
+        replace(output_request(output, path, [*pair.ms, pair.pan]), resume=run.resume),
         MethodRequest(
             method.method,
             method.sensor,

@@ -38,7 +38,7 @@ class OutputValues:
         kind = np.dtype(sample_type(dtype))
         info = np.iinfo(kind) if kind.kind in "ui" else np.finfo(kind)
         low, high = float(info.min), float(info.max)
-        if nodata is not None and not _holds(kind, nodata):
+        if nodata is not None and not can_hold(dtype, nodata):
             raise UsageError(f"nodata {nodata:g} cannot be stored as {dtype}", "choose another --nodata or --dtype")
         if bit_depth is not None:
             if kind.kind in "ui" and 2.0**bit_depth - 1 > high:
@@ -141,7 +141,9 @@ def _avoid(samples: np.ndarray, values: OutputValues) -> None:
         samples[(samples > below) & (samples < above)] = below if nodata > 0 else above
 
 
-def _holds(kind: np.dtype, value: float) -> bool:
+def can_hold(dtype: str, value: float) -> bool:
+    """Whether a sample type can store a value."""
+    kind = np.dtype(dtype)
     if kind.kind == "f":
         return not np.isfinite(value) or abs(value) <= float(np.finfo(kind).max)
     info = np.iinfo(kind)

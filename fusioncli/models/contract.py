@@ -28,6 +28,8 @@ class Card:
         ratio: PAN pixels per MS pixel the model was made for, or None for any.
         origin: digest of the weights, or the publication of a classical method; written into the output's
             tags.
+        per_band: a pixel of a band depends on no other band of that pixel's surroundings: where one band is missing,
+            the others can still be trusted.
         width: bands of an image that takes as much memory as the model's inner layers; 0 for none to speak of.
     """
 
@@ -37,6 +39,7 @@ class Card:
     ratio: int | None = None
     origin: str = ""
     width: int = 0
+    per_band: bool = False
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def write_aligned_ms(pair: ScenePair, request: OutputRequest, progress: Progress
     def block(rect: Rect) -> tuple[np.ndarray, np.ndarray | None]:
         return pair.ms.read(pair.ms_window(rect.shift(*first)))
 
-    export(product, request.path, PART_PX, block, progress)
+    export(product, request.path, PART_PX, block, progress, request.bit_depth)
 
 
 def _grid(pair: ScenePair) -> tuple[Grid, tuple[int, int]]:

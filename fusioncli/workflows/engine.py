@@ -87,7 +87,8 @@ class Engine:
             if samples.valid is not None:
                 if valid is None:
                     valid = np.ones(fused.shape, bool)
-                valid[:, *kept.slices(area)] = samples.valid[:, *kept.slices(tile.read)]
+                known = samples.valid if model.card.per_band else np.asarray(samples.valid.all(0, keepdims=True))
+                valid[:, *kept.slices(area)] = known[:, *kept.slices(tile.read)]
             if samples.valid is None or samples.valid.any():
                 _add(fused, self._predict(model, samples), tile, area)
         if valid is not None and not valid.any():

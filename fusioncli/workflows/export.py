@@ -17,7 +17,9 @@ Block = Callable[[Rect], tuple[np.ndarray, np.ndarray | None]]
 """Samples (bands, h, w) of a rectangle, and which of them hold data (None: all)."""
 
 
-def export(product: Product, path: Path, block_px: int, block: Block, progress: Progress) -> None:
+def export(
+    product: Product, path: Path, block_px: int, block: Block, progress: Progress, bit_depth: int | None = None
+) -> None:
     """Compute every block on two threads and put the product under its name.
 
     Args:
@@ -26,14 +28,14 @@ def export(product: Product, path: Path, block_px: int, block: Block, progress: 
         block_px: side of a block.
         block: what a rectangle holds, counted from the product's corner.
         progress: told about every block.
+        bit_depth: clip to so many bits.
 
     Raises:
         DataError: the disk is full, or the inputs are damaged; nothing is left behind then.
     """
-    values = OutputValues.of(product.dtype, product.nodata)
-    store = PartStore(
-        path.with_name(path.name + ".parts") / job_digest([], repr(product)), len(product.bands), product.dtype
-    )
+    values = OutputValues.of(product.dtype, product.nodata, bit_depth)
+    folder = path.with_name(path.name + ".parts") / job_digest([], repr((product, values)))
+    store = PartStore(folder, len(product.bands), product.dtype)
     rects = parts(Rect(0, 0, product.grid.height, product.grid.width), block_px)
 
     def work(rect: Rect) -> None:

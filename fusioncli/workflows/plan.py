@@ -12,7 +12,7 @@ from fusioncli import __version__
 from fusioncli.core.grid import Verdict
 from fusioncli.core.sensors import Sensor, find_sensor, fit_sensor, guess_sensor
 from fusioncli.core.tiling import Rect, Tiling, parts
-from fusioncli.core.values import OutputValues, sample_type
+from fusioncli.core.values import OutputValues, can_hold, sample_type
 from fusioncli.errors import UsageError
 from fusioncli.io.files import check_writable
 from fusioncli.io.parts import PartStore, job_digest
@@ -138,9 +138,9 @@ def _values(request: OutputRequest, pair: ScenePair) -> OutputValues:
 
 
 def _nodata(request: OutputRequest, pair: ScenePair, dtype: str) -> float | None:
-    """The user's, else the MS's, else the PAN's; else NaN for floats, or 0 where a mask has to be written somehow."""
+    """The user's, else the MS's, else the PAN's, if it fits; else NaN for floats, or 0 if a mask must be written."""
     files = (*pair.ms.files, *pair.pan.files)
-    declared = [file.nodata for file in files if file.nodata is not None]
+    declared = [file.nodata for file in files if file.nodata is not None and can_hold(dtype, file.nodata)]
     if request.nodata is not None or declared:
         return declared[0] if request.nodata is None else request.nodata
     if np.dtype(dtype).kind == "f":

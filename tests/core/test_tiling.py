@@ -79,10 +79,12 @@ class TestExact:
         assert plan(300, 300, Exact(0), ratio=15).tile_px == 30
         assert plan(300, 300, Exact(0), ratio=40).tile_px == 40
 
-    def test_side_shrinks_with_bands_so_that_a_window_stays_as_large(self):
-        sides = {bands: plan(300, 300, Exact(0), ratio=1, bands=bands).tile_px for bands in (1, 64, 256)}
-        assert sides[1] == 32
-        assert sides[64] == 2 * sides[256] < 32
+    def test_side_shrinks_with_bands_but_not_below_a_few_halos(self, monkeypatch):
+        monkeypatch.setattr(tiling, "TILE_PX", 8192)
+        sides = {bands: plan(300, 300, Exact(0), ratio=1, bands=bands).tile_px for bands in (1, 64, 256, 10**6, 10**7)}
+        assert sides[1] == 8192
+        assert sides[64] == 2 * sides[256] < 8192
+        assert 100 < sides[10**6] == sides[10**7] < sides[256]
 
 
 class TestBlend:

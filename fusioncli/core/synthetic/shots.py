@@ -1,4 +1,4 @@
-"""A drawn landscape photographed three times: MS, PAN, and the MS that the sensor would take at the size of a PAN pixel.
+"""A drawn landscape photographed three times: MS, PAN, and the MS that the sensor would take with pixels of the PAN.
 
 The third one is the truth of pansharpening. No real sensor takes it, so that networks are otherwise trained on scenes
 made coarser by their ratio, with the truth at the scale of the MS; here it is known at full resolution.

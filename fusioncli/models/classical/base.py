@@ -39,6 +39,7 @@ class Classical:
 
     name: ClassVar[str]
     streamed: ClassVar[bool] = True
+    per_band: ClassVar[bool] = False
     sampling: Sampling
     optics: Optics
 
@@ -52,7 +53,7 @@ class Classical:
         """How the method may be used; in the toolbox's sampling a scene is one window."""
         rule = Untiled() if self.sampling.literal else (Whole if self.streamed else Exact)(self.reach_px)
         origin = find_method(self.name).reference
-        return Card(self.name, rule, len(self.optics.ms_mtf), self.sampling.ratio, origin)
+        return Card(self.name, rule, len(self.optics.ms_mtf), self.sampling.ratio, origin, per_band=self.per_band)
 
 
 @dataclass(frozen=True)

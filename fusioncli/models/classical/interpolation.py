@@ -14,6 +14,7 @@ class Interpolation(Classical):
 
     name: ClassVar[str] = "exp"
     streamed: ClassVar[bool] = False
+    per_band: ClassVar[bool] = True
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w), DN, to (N, B, H, W), DN; the PAN is not looked at."""

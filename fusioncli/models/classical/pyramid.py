@@ -18,6 +18,8 @@ from fusioncli.models.statistics import Moments, Statistics
 class _Pyramid(Classical):
     """What the four have in common."""
 
+    per_band: ClassVar[bool] = True
+
     @property
     def reach_px(self) -> int:
         """Upsampling of a PAN low-passed by every band's MTF."""

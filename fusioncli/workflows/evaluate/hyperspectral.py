@@ -57,7 +57,7 @@ def evaluate_cube(request: CubeEvaluation, progress: Progress) -> EvalReport:
     frame = settings.protocol.frame(whole.height, whole.width, border_px)
     margin_px = sampling.reach_px(*gains) * (2 if hsi.masked else 1)
     derived = Derived(observe, frame, bands, 1, ratio, margin_px, whole if sampling.literal else None)
-    rows = {"exp": settings.yardstick(SUITES[0], ratio, peak, progress).measure(derived.view)}
+    rows = {"exp": settings.yardstick(SUITES[0], ratio, peak, progress).measure(derived.view())}
     facts = settings.facts(MODE, ratio, border_px, peak) | {"sensor": sensor.name}
     notes = (*filter(None, [note, reason, peak.note]), *undefined_notes(rows))
     return EvalReport(facts, columns(SUITES), rows, notes)

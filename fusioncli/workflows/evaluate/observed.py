@@ -45,12 +45,12 @@ class Observed:
     def on_pan_grid(self, frame: Rect) -> View:
         """Fused, PAN and the MS on the PAN grid, within a frame given in PAN px of the scene."""
         reach = self.sampling.reach_px() + _PAN_REACH_CELLS * self.sampling.ratio
-        return self._derived(self._raised, frame, 1, max(reach, self._blur_reach_px)).view
+        return self._derived(self._raised, frame, 1, max(reach, self._blur_reach_px)).view()
 
     def on_ms_grid(self, frame: Rect) -> View:
         """MS and the fused image on the MS grid, in the MS pixels that lie wholly inside the frame."""
         cells = cells_within(frame, self.sampling.ratio)
-        return self._derived(self._lowered, cells, self.sampling.ratio, self._blur_reach_px).view
+        return self._derived(self._lowered, cells, self.sampling.ratio, self._blur_reach_px).view()
 
     @property
     def _blur_reach_px(self) -> int:

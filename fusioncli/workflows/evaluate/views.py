@@ -102,9 +102,8 @@ class Derived:
     margin_px: int
     whole: Rect | None
 
-    @property
     def view(self) -> View:
-        """The extent, read by rectangles."""
+        """The extent, read by rectangles; computed here and now if in one window."""
         observed = self.whole and self.observe(self.whole)
 
         def read(rect: Rect) -> Images:

@@ -1,8 +1,8 @@
 """Patches of drawn scenes: unlimited, without licences, and with the truth at full resolution.
 
 Why not Wald's protocol on the drawn pair: it would throw away all but one part in ratio² of every scene, and train at
-the scale of the MS. The truth here is what the MS sensor would record with pixels of the size of the PAN's, which is the
-property that Wald's protocol itself asks of a fused image; it is free of noise, so that no network learns to add any.
+the scale of the MS. The truth here is what the MS sensor would record with pixels of the size of the PAN's, which is
+what Wald asks of a fused image; it is free of noise, so that no network learns to add any.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +62,7 @@ class SyntheticRequest:
     ratio: int = 4
     seed: int = 0
     misregistration_px: float = 0.0
-    cutting: Cutting = Cutting()
+    cutting: Cutting = field(default_factory=Cutting)
     protocol: str = "centred"
     processes: int = 1
 
@@ -113,11 +113,11 @@ class SyntheticPlan:
 
     def layout(self, scenes: int) -> PatchLayout:
         """Of the file that holds the patches of so many scenes."""
-        side, fine = self._cells[0], self.request.cutting.patch_px
-        shapes = {"gt": self.bands, "ms": self.bands, "lms": self.bands, "pan": 1}
+        side, fine, bands = self._cells[0], self.request.cutting.patch_px, self.bands
+        truth = bands, fine, fine
         return PatchLayout(
             scenes * len(self.patches),
-            {name: (count, *((side,) * 2 if name == "ms" else (fine,) * 2)) for name, count in shapes.items()},
+            {"gt": truth, "ms": (bands, side, side), "lms": truth, "pan": (1, fine, fine)},
             PatchNumbers(self.request.output.number_type(["uint16"]), self.value_max),
             self.facts,
         )
