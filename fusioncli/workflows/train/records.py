@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -40,7 +39,7 @@ def write_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
     """`run.json`: what was run, where, on which data, and what came of it."""
     run = {
         "command": sys.argv,
-        "folder": os.getcwd(),
+        "folder": str(Path.cwd()),
         "versions": {"fusioncli": __version__, "python": platform.python_version()}
         | {name: version(name) for name in ("torch", "numpy", "h5py", "safetensors")},
         "platform": platform.platform(),

@@ -16,7 +16,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
     Returns:
         A linear climb over the warm-up, whose last step has the highest rate; after it constant, a stair, or half a
-        period of a cosine that ends at `decay` times the highest rate with the last step.
+        period of a cosine that would reach `decay` times the highest rate one step after the last.
     """
     schedule, highest = recipe.schedule, recipe.optimiser.learning_rate
     if step < schedule.warmup_steps:
@@ -25,7 +25,6 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     if schedule.kind == "step":
         return highest * schedule.decay ** (after // schedule.every_steps)
     if schedule.kind == "cosine":
-        length = max(1, recipe.training.steps - schedule.warmup_steps - 1)
-        fall = 0.5 - 0.5 * math.cos(math.pi * min(1.0, after / length))
+        fall = 0.5 - 0.5 * math.cos(math.pi * after / (recipe.training.steps - schedule.warmup_steps))
         return highest * (1 - (1 - schedule.decay) * fall)
     return highest
