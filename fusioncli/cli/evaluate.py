@@ -73,9 +73,7 @@ def settings(options: EvalOptions, run: EvalRunOptions, protocol: str) -> EvalSe
     from fusioncli.workflows.evaluate.request import EvalSettings
     from fusioncli.workflows.memory import Resources
 
-    if options.data_range is not None and options.bit_depth is not None:
-        raise UsageError("--data-range and --bit-depth both state the peak", "give one of them")
-    peak = options.data_range if options.bit_depth is None else 2.0**options.bit_depth - 1
+    peak = parsing.peak_dn(options.data_range, options.bit_depth)
     return EvalSettings(
         find_protocol(options.protocol or protocol),
         options.border,

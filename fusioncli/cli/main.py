@@ -16,6 +16,8 @@ from fusioncli.cli.evaluate import evaluate
 from fusioncli.cli.info import info
 from fusioncli.cli.pansharpen import pansharpen
 from fusioncli.cli.recipes import recipes
+from fusioncli.cli.simulate import simulate
+from fusioncli.cli.train import train
 from fusioncli.cli.weights import weights
 from fusioncli.errors import FusionError, UsageError
 
@@ -52,9 +54,17 @@ def _program(
     pass
 
 
-for name, verb in {"pansharpen": pansharpen, "eval": evaluate, "align": align, "info": info, "doctor": doctor}.items():
+_VERBS = {
+    "pansharpen": pansharpen,
+    "eval": evaluate,
+    "train": train,
+    "align": align,
+    "info": info,
+    "doctor": doctor,
+}
+for name, verb in _VERBS.items():
     app.command(name)(verb)
-for name, group in {"recipes": recipes, "weights": weights}.items():
+for name, group in {"recipes": recipes, "weights": weights, "simulate": simulate}.items():
     app.add_typer(group, name=name)
 
 

@@ -50,6 +50,17 @@ def number(text: str | None, option: str) -> float | None:
         raise UsageError(f"{option} takes a number, got '{text}'", f"for example {option} 0") from error
 
 
+def peak_dn(data_range: float | None, bit_depth: int | None) -> float | None:
+    """The largest DN, stated by `--data-range` or `--bit-depth`.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if data_range is not None and bit_depth is not None:
+        raise UsageError("--data-range and --bit-depth both state the peak", "give one of them")
+    return data_range if bit_depth is None else 2.0**bit_depth - 1
+
+
 def area(text: str | None) -> tuple[float, float, float, float] | None:
     """The corners of `--bounds`, separated by commas or spaces.
 

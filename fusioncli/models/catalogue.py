@@ -38,14 +38,22 @@ METHODS: tuple[Method, ...] = (
     Method("mtf-glp-hpm-r", "MTF-GLP-HPM, regression-based haze", "Vivone et al., IEEE TGRS 56(3), 2018"),
 )
 
+NETWORKS: tuple[Method, ...] = (
+    Method("pnn", "three-layer network, a trained baseline", "Masi et al., Remote Sens. 8(7), 2016"),
+)
+"""Methods that need a file of weights beside their name."""
+WEIGHTS_SUFFIX = ".safetensors"
+
 
 def find_method(name: str) -> Method:
-    """Look a method up by name, case-insensitive.
+    """Look a method up by name, case-insensitive; a file of weights is a method of its own.
 
     Raises:
         UsageError: unknown name; the hint gives the nearest.
     """
-    by_name = {method.name: method for method in METHODS}
+    if name.endswith(WEIGHTS_SUFFIX):
+        return Method(name, "network with these weights", "")
+    by_name = {method.name: method for method in (*METHODS, *NETWORKS)}
     if found := by_name.get(name.lower().replace("_", "-")):
         return found
     near = difflib.get_close_matches(name.lower(), by_name, n=1) or ["exp"]

@@ -30,7 +30,7 @@ class Card:
             tags.
         per_band: a pixel of a band depends on no other band of that pixel's surroundings: where one band is missing,
             the others can still be trusted.
-        width: bands of an image that takes as much memory as the model's inner layers; 0 for none to speak of.
+        width: bands of the image that a classical method fuses in as much memory; 0 for no inner layers.
     """
 
     name: str
@@ -39,6 +39,10 @@ class Card:
     ratio: int | None = None
     origin: str = ""
     width: int = 0
+
+    def held_bands(self, bands: int) -> int:
+        """How many bands to reckon with when memory is planned."""
+        return max(bands, self.width)
     per_band: bool = False
 
 

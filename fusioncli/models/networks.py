@@ -17,7 +17,7 @@ class Network(Protocol):
     """A module that fuses values in units of `value_max`.
 
     Attributes:
-        width: bands of an image that takes as much memory as the results of inner layers that live at once.
+        width: bands of the image that a classical method fuses in as much memory.
     """
 
     width: int

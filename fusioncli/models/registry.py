@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fusioncli.models.catalogue import find_method
+from pathlib import Path
+
+from fusioncli.errors import UsageError
+from fusioncli.models.catalogue import WEIGHTS_SUFFIX, find_method
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.classical.bdsd import BandDependentDetail
 from fusioncli.models.classical.brovey import Brovey, BroveyHaze
@@ -10,6 +13,7 @@ from fusioncli.models.classical.interpolation import Interpolation
 from fusioncli.models.classical.pyramid import Additive, FullScale, Modulated, ModulatedRegressed
 from fusioncli.models.classical.substitution import GramSchmidt, GramSchmidtAdaptive
 from fusioncli.models.contract import FusionModel, SceneMethod
+from fusioncli.models.trained import load_trained
 from fusioncli.ops.sampling import Sampling
 
 _CLASSES = {
@@ -28,19 +32,27 @@ _CLASSES = {
     )
 }
 
+_WAYS = "the file: --method FILE.safetensors"
+
 
 def build(name: str, sampling: Sampling, optics: Optics) -> FusionModel | SceneMethod:
     """The model of one line of the catalogue.
 
     Args:
-        name: as in `fusioncli.models.catalogue`, case-insensitive.
+        name: as in `fusioncli.models.catalogue`, case-insensitive; or the path of a file of weights.
         sampling: operators between the MS grid and the PAN grid.
         optics: the sensor's, one MTF gain and one PAN weight per MS band.
 
     Returns:
-        A model that can fuse at once (`exp`, `brovey`), or a method that must observe the scene first.
+        A model that can fuse at once (`exp`, `brovey`, networks), or a method that must observe the scene first.
 
     Raises:
-        UsageError: unknown name.
+        UsageError: unknown name, or that of a network without weights.
+        DataError: weights that are unusable or made for other images.
     """
-    return _CLASSES[find_method(name).name](sampling, optics)
+    name = find_method(name).name
+    if name.endswith(WEIGHTS_SUFFIX):
+        return load_trained(Path(name), len(optics.ms_mtf), sampling)
+    if name not in _CLASSES:
+        raise UsageError(f"{name} is a network and needs weights", f"train them (fusion train) and give {_WAYS}")
+    return _CLASSES[name](sampling, optics)

@@ -54,7 +54,7 @@ class Budget:
     dtype: torch.dtype
 
 
-def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resources) -> Budget:
+def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resources, held_bands: int = 0) -> Budget:
     """Lower the number of workers, then the part size, until the job fits.
 
     Args:
@@ -62,6 +62,7 @@ def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resourc
         bands: MS bands.
         output_dtype: numpy name of the output's type; float64 makes the computation float64.
         resources: limits.
+        held_bands: of an image that takes as much memory inside the model, where that is more than `bands`.
 
     Raises:
         DataError: even one worker on the smallest part does not fit.
@@ -72,7 +73,7 @@ def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resourc
     threads = max(1, resources.threads or available_cores())
     part_px = resources.part_px or PART_PX
     sample_bytes = bands * (4 + 3 * np.dtype(output_dtype).itemsize)
-    window_mb = _window_mb(tiling, bands, dtype)
+    window_mb = _window_mb(tiling, max(bands, held_bands), dtype)
     room_mb = resources.mem_limit_mb - _FIXED_MB - cache
     while threads > 1 and threads * (window_mb + _part_mb(tiling, part_px, sample_bytes)) > room_mb:
         threads -= 1

@@ -20,6 +20,7 @@ class MethodRequest:
         upsampler: "lanczos", "cubic", or "interp23tap" for the reference toolbox's own phase and borders.
         pan_weights: share of each band in the PAN, or None for the sensor's.
         coregister: measure the shift between MS and PAN and take it out.
+        weights: file of the network's weights; they bring their own upsampler.
     """
 
     name: str = "auto"
@@ -27,6 +28,7 @@ class MethodRequest:
     upsampler: str = "lanczos"
     pan_weights: tuple[float, ...] | None = None
     coregister: bool = False
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)

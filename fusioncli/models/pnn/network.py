@@ -21,7 +21,8 @@ class Pnn(nn.Module):
 
     Attributes:
         reach_px: how far, in PAN px, the output looks around a pixel of `lms` and `pan`.
-        width: bands of an image that takes as much memory as two layers at once.
+        width: bands of the image that a classical method fuses in as much memory: it holds four copies, this network
+            what goes into and comes out of its widest layer.
         gradient_checkpointing: compute the layers once more in the backward pass instead of keeping their results.
     """
 
@@ -34,7 +35,7 @@ class Pnn(nn.Module):
         )
         self.residual = options.residual
         self.reach_px = sum(side // 2 for side in sides)
-        self.width = -(-max(a + b for a, b in pairwise(channels)) // 2)
+        self.width = -(-max(a + b for a, b in pairwise(channels)) // 4)
         self.gradient_checkpointing = False
         if self.residual:
             last = self.layers[-1]

@@ -66,7 +66,7 @@ class Fuser:
         Raises:
             DataError: as `run_fusion`, or the scene does not fit the memory.
         """
-        path = self.folder / f"{method}.tif"
+        path = self.folder / f"{Path(method).stem}.tif"  # a method may be a file of weights
         try:
             run_fusion(self._plan(method, path), self.progress)
             yield open_layer(str(path))
@@ -77,7 +77,8 @@ class Fuser:
         pair, dtype = self.pair, self.protocol.dtype
         optics = Optics(self.sensor.ms_mtf, self.sensor.pan_mtf, self.sensor.pan_weights)
         model = build(method, self.sampling, optics)
-        tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, pair.bands, pair.masked)
+        held_bands = model.card.held_bands(pair.bands)
+        tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, held_bands, pair.masked)
         values = OutputValues.of(dtype, float("nan") if pair.masked else None)
         bands = tuple(band for file in pair.ms.files for band in file.bands)
         return FusePlan(
@@ -92,7 +93,7 @@ class Fuser:
             self.sensor,
             model,
             tiling,
-            fit_memory(tiling, pair.bands, dtype, self.resources),
+            fit_memory(tiling, pair.bands, dtype, self.resources, held_bands),
             values,
             Product(pair.output_grid, pair.output_crs, bands, dtype, values.nodata, {}, False, UNCOMPRESSED),
             (),

@@ -21,7 +21,7 @@ Images = tuple[dict[str, Tensor], Tensor | None]
 """Images (1, C, h, w) by the name that the indices know them by, and where all of them hold data (None: everywhere)."""
 
 _TILE_PX = 512
-_TILE_BANDS = 4  # tiles get smaller beyond so many bands
+_TILE_SAMPLES = 4  # tiles get smaller beyond so many samples per pixel
 _LEAST_PEAK = 255.0
 
 
@@ -32,18 +32,20 @@ class View:
     Attributes:
         height: rows.
         width: columns.
-        bands: of the largest image.
+        samples_per_px: bands of the largest image that a pixel is computed from, times its size in px of that image.
         read: the images on a rectangle.
     """
 
     height: int
     width: int
-    bands: int
+    samples_per_px: int
     read: Callable[[Rect], Images]
 
     def within(self, frame: Rect) -> View:
         """The part inside a frame."""
-        return View(frame.height, frame.width, self.bands, lambda rect: self.read(rect.shift(frame.row0, frame.col0)))
+        return View(
+            frame.height, frame.width, self.samples_per_px, lambda rect: self.read(rect.shift(frame.row0, frame.col0))
+        )
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Yardstick:
             DataError: no pixel holds data in all images, or a valid pixel is not finite.
         """
         total = self.fresh()
-        side_px = self.tile_px or max(1, int(_TILE_PX * min(1.0, (_TILE_BANDS / view.bands) ** 0.5)))
+        side_px = self.tile_px or max(1, int(_TILE_PX * min(1.0, (_TILE_SAMPLES / view.samples_per_px) ** 0.5)))
         cuts = list(Cut.whole(view.height, view.width).pieces(side_px, total.align_px, total.halo_px))
         masked, tiles = 0, []
 

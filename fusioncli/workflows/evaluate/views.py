@@ -113,7 +113,7 @@ class Derived:
             cut = (..., *area.slices(cells_around(window, self.step_px)))
             return {name: image[cut] for name, image in images.items()}, None if valid is None else valid[cut]
 
-        return View(self.extent.height, self.extent.width, self.bands, read)
+        return View(self.extent.height, self.extent.width, self.bands * self.step_px**2, read)
 
     def _window(self, area: Rect) -> Rect:
         """The area with its margin, in PAN px, grown to whole MS px."""

@@ -12,7 +12,6 @@ import numpy as np
 from fusioncli.core.sensors import find_sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
-from fusioncli.io.files import check_writable
 from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patch_writer import PatchLayout, PatchNumbers
 from fusioncli.workflows.coregister import open_registered
@@ -86,7 +85,7 @@ def plan_pairs(request: SceneRequest, progress: Progress) -> SimulationPlan:
         UsageError: unknown names.
     """
     protocol, output = find_protocol(request.protocol), request.output
-    _check_places(output)
+    output.check()
     sources, notes = [], []
     for files in request.pairs:
         pair, _ = open_registered(files, request.coregister)
@@ -105,7 +104,7 @@ def plan_cubes(request: CubeRequest, progress: Progress) -> SimulationPlan:
         UsageError: unknown names.
     """
     protocol, output = find_protocol_name(request.protocol), request.output
-    _check_places(output)
+    output.check()
     sources, notes = [], []
     for path in request.cubes:
         layer = open_cube(path, request.nodata)
@@ -144,7 +143,8 @@ def _plan(
         tuple(dict.fromkeys(filter(None, notes))),
     )
     _check_counts(plan)
-    return plan
+    skipped = f"{plan.skipped} patches that lack data are left out" if plan.skipped else ""
+    return replace(plan, notes=(*plan.notes, *filter(None, [skipped])))
 
 
 def _shares(source: PatchSource, area: Rect, grid: tuple[int, int]) -> list[Share]:
@@ -158,14 +158,6 @@ def _counted(share: Share) -> Share:
         return share
     valid = share.source.valid(share.block.rect)
     return replace(share, complete=share.block.complete(valid, share.source.margin))
-
-
-def _check_places(output: PatchOutput) -> None:
-    output.number_type([])
-    for path in output.paths:
-        check_writable(path, output.overwrite, 0)
-    if output.validation is not None and output.validation.resolve() == output.path.resolve():
-        raise UsageError(f"{output.path} cannot hold training and validation patches", "name two files")
 
 
 def _check_alike(sources: Sequence[PatchSource]) -> None:

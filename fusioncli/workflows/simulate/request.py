@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusioncli.errors import UsageError
+from fusioncli.io.files import check_writable
 from fusioncli.io.patch_writer import PATCH_TYPES
 from fusioncli.io.scene import PairRequest
 from fusioncli.workflows.evaluate.peak import Peak
@@ -43,6 +44,19 @@ class PatchOutput:
             raise UsageError(f"patches cannot be stored as {self.dtype}", f"choose --dtype {' or '.join(PATCH_TYPES)}")
         whole = all(kind in ("uint8", "uint16") for kind in kinds)
         return (self.dtype or ("uint16" if whole else "float32")).lower()
+
+    def check(self) -> None:
+        """Refuse before any work what would fail after it.
+
+        Raises:
+            DataError: a file exists (without overwrite), or its folder cannot be written to.
+            UsageError: unknown type, or one name for both files.
+        """
+        self.number_type([])
+        if len({path.resolve() for path in self.paths}) < len(self.paths):
+            raise UsageError(f"{self.path} cannot hold training and validation patches", "name two files")
+        for path in self.paths:
+            check_writable(path, self.overwrite, 0)
 
     @property
     def paths(self) -> list[Path]:

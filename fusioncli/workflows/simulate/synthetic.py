@@ -111,6 +111,11 @@ class SyntheticPlan:
             return 0
         return max(1, round(self.request.cutting.validation_share * self.request.scenes))
 
+    @property
+    def training_scenes(self) -> int:
+        """The others."""
+        return self.request.scenes - self.validation_scenes
+
     def layout(self, scenes: int) -> PatchLayout:
         """Of the file that holds the patches of so many scenes."""
         side, fine, bands = self._cells[0], self.request.cutting.patch_px, self.bands
@@ -162,8 +167,10 @@ def plan_synthetic(request: SyntheticRequest) -> SyntheticPlan:
     """Check everything that can be checked before a scene is drawn.
 
     Raises:
+        DataError: a file exists (without overwrite) or cannot be written.
         UsageError: unknown or unfit sensors, sizes that do not fit, too few scenes.
     """
+    request.output.check()
     protocol, sensors = find_protocol(request.protocol), ()
     bands, ratio, bit_depth = request.random_bands, request.ratio, _RANDOM_BIT_DEPTH
     if not request.random_bands:
@@ -177,7 +184,7 @@ def plan_synthetic(request: SyntheticRequest) -> SyntheticPlan:
             f"a scene of {request.size_px} px does not hold patches of {request.cutting.patch_px} px at ratio {ratio}",
             f"give --size as a multiple of {ratio}, at least --patch",
         )
-    if request.scenes <= plan.validation_scenes:
+    if plan.training_scenes < 1:
         raise UsageError(
             f"{request.scenes} scenes leave none to train on beside {plan.validation_scenes} for validation",
             "draw more --scenes, or lower --validation-share",
@@ -210,7 +217,7 @@ def write_synthetic(plan: SyntheticPlan, progress: Progress) -> SimulationReport
     Raises:
         DataError: a file exists (without overwrite), or the disk is full.
     """
-    output, last = plan.request.output, plan.request.scenes - plan.validation_scenes
+    output, last = plan.request.output, plan.training_scenes
     numbers = [range(last), range(last, plan.request.scenes)]
     files: dict[Path, int] = {}
     for path, some in zip(output.paths, numbers, strict=False):

@@ -55,16 +55,5 @@ class Validated:
     best: bool
 
 
-@dataclass(frozen=True)
-class Noted:
-    """Something the user should know.
-
-    Attributes:
-        text: one sentence.
-    """
-
-    text: str
-
-
-Event = Started | Progressed | Validated | Noted
+Event = Started | Progressed | Validated
 Listener = Callable[[Event], None]

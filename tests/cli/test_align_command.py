@@ -1,0 +1,164 @@
+"""`fusion align`: what it prints, the shifts it measures and the MS it writes; `pansharpen --coregister`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from conftest import Outcome, Pair, smooth_scene, write_raster
+from raster_files import FINE, fused, rewritten, samples_of
+from refusals import assert_refused, listing
+from scipy import ndimage
+
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
+SHIFTS = [(0.0, 0.0), (0.3, -0.6), (-1.25, 2.5), (3.0, 0.4)]
+
+
+def shifted_pair(folder: Path, shift_px: tuple[float, float], georeferenced: bool = True) -> Pair:
+    """MS whose content lies `shift_px` (rows, columns of PAN) away from that of PAN; periodic, so that none is lost."""
+    shape = 4 * 128, 4 * 144
+    rng = np.random.default_rng(3)
+    texture = sum(s * ndimage.gaussian_filter(rng.normal(size=shape), s, mode="wrap") for s in (2.5, 6, 20))
+    own = np.array([20 * ndimage.gaussian_filter(rng.normal(size=shape), 20, mode="wrap") for _ in range(4)])
+    scene = 800 + 300 * (texture + 0.3 * own)
+    spectrum = np.fft.fft2(scene)
+    moved = np.fft.ifft2([ndimage.fourier_shift(band, shift_px) for band in spectrum]).real
+    ms = moved.reshape(4, shape[0] // 4, 4, shape[1] // 4, 4).mean((2, 4))
+    grids = (FINE @ Affine.scale(4), FINE) if georeferenced else (None, None)
+    return Pair(
+        write_raster(folder / "ms.tif", ms.astype("float32"), grids[0]),
+        write_raster(folder / "pan.tif", scene.mean(0).astype("float32"), grids[1]),
+    )
+
+
+@pytest.mark.parametrize("shift_px", SHIFTS)
+def test_injected_shifts_are_measured(fusion, tmp_path, shift_px):
+    """The MS has to move back by what was injected."""
+    facts = fusion("align", *shifted_pair(tmp_path, shift_px).flags, "--json").json
+    assert facts["shift_px"] == pytest.approx([-shift_px[0], -shift_px[1]], abs=0.1)
+    assert facts["windows"] >= 2
+
+
+@pytest.mark.parametrize("georeferenced", [True, False])
+def test_corrected_ms_fits(fusion, tmp_path, georeferenced):
+    pair = shifted_pair(tmp_path, (-1.25, 2.5), georeferenced)
+    aligned = tmp_path / "aligned.tif"
+    outcome = fusion("align", *pair.flags, "--correct", "-o", aligned)
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.last_line == str(aligned)
+    again = fusion("align", "--ms", aligned, "--pan", pair.pan, "--json")
+    assert again.code == 0, again.stderr
+    assert np.abs(again.json["shift_px"]).max() < 0.1
+    assert again.json["verdict"] == "paste"
+    assert listing(tmp_path) == {"ms.tif", "pan.tif", "aligned.tif"}
+    with rasterio.open(aligned) as dataset, rasterio.open(pair.ms) as ms:
+        assert (dataset.count, dataset.dtypes) == (ms.count, ms.dtypes)
+        assert dataset.crs == ms.crs
+
+
+def test_correction_keeps_what_the_bands_are_called(fusion, tmp_path):
+    pair = shifted_pair(tmp_path, (2.0, 0.0))
+    with rasterio.open(pair.ms, "r+") as dataset:
+        dataset.descriptions = ("b", "g", "r", "n")
+    outcome = fusion("align", *pair.flags, "--correct", "-o", tmp_path / "aligned.tif", "--dtype", "uint16", "--json")
+    assert outcome.json["output"] == str(tmp_path / "aligned.tif")
+    with rasterio.open(tmp_path / "aligned.tif") as dataset:
+        assert dataset.descriptions == ("b", "g", "r", "n")
+        assert dataset.dtypes == ("uint16",) * 4
+        assert dataset.tags()["FUSION_SOFTWARE"].startswith("fusioncli ")
+
+
+def test_coregistration_on_the_fly(fusion, tmp_path):
+    """Close to the result of a pair that was never shifted, and far closer than without."""
+    (tmp_path / "good").mkdir()
+    expected = fused(fusion, shifted_pair(tmp_path / "good", (0.0, 0.0)), tmp_path / "expected.tif")
+    pair = shifted_pair(tmp_path, (-1.25, 2.5))
+    flags = [*pair.flags, "-o", tmp_path / "registered.tif", "--coregister", "--json"]
+    facts = fusion("pansharpen", *flags).json
+    assert facts["shift_px"] == pytest.approx([1.25, -2.5], abs=0.2)  # the second look is at resampled pixels
+    careless = fused(fusion, pair, tmp_path / "careless.tif")
+    registered = samples_of(tmp_path / "registered.tif")
+    with rasterio.open(tmp_path / "registered.tif") as dataset:
+        col, row = (round(v) for v in ~FINE @ dataset.transform @ (0, 0))
+
+    def error(result: np.ndarray, row: int = 0, col: int = 0) -> float:
+        height, width = result.shape[1:]
+        difference = result - expected[:, row : row + height, col : col + width]
+        return float(np.sqrt(np.nanmean(difference[:, 40:-40, 40:-40] ** 2)))
+
+    assert error(registered, row, col) < 0.25 * error(careless)
+
+
+def test_a_shift_is_warned_of(fusion, tmp_path):
+    outcome = fusion("align", *shifted_pair(tmp_path, (0.0, 1.5)).flags)
+    assert outcome.code == 0
+    distance, hint = re.search(r"^note: .* are (\S+) PAN px apart, more than 0.5; (.*)$", outcome.stderr, re.M).groups()
+    assert float(distance) == pytest.approx(1.5, abs=0.1)
+    assert "--coregister" in hint
+
+
+def test_a_good_pair_is_not_warned_of(fusion, tmp_path):
+    outcome = fusion("align", *shifted_pair(tmp_path, (0.1, 0.1)).flags)
+    assert (outcome.code, outcome.stderr) == (0, "")
+
+
+def test_table(make_pair, fusion):
+    shown = dict(line.split(None, 1) for line in fusion("align", *make_pair().flags).stdout.splitlines())
+    assert shown["verdict"] == "paste"
+    assert shown["reason"] == "every MS pixel covers whole PAN pixels"
+    assert shown["ratio"] == "4.0, 4.0 (rows, columns)"
+    assert shown["overlap_px"] == "256, 320 (rows, columns)"
+
+
+@pytest.mark.parametrize(
+    ("transform", "verdict", "reason"),
+    [
+        (Affine.translation(0.5, 2) @ Affine.scale(4), "snap", "MS starts +2.000 rows and +0.500 columns from PAN"),
+        (Affine.translation(8, 8) @ Affine.scale(4), "paste", "every MS pixel covers whole PAN pixels"),
+        (Affine.scale(3.5), "snap", "the ratio is 3.5, not one whole number"),
+        (Affine.rotation(10) @ Affine.scale(4), "warp", "MS is rotated or flipped against PAN"),
+    ],
+)
+def test_verdicts(make_pair, fusion, transform, verdict, reason):
+    pair = make_pair()
+    ms = rewritten(pair.ms, "moved.tif", transform=FINE @ transform)
+    facts = fusion("pansharpen", "--ms", ms, "--pan", pair.pan, "--dry-run", "--json").json
+    assert facts["verdict"] == verdict
+    assert reason in facts["reason"]
+
+
+def assert_only_noted(outcome: Outcome) -> None:
+    """The verdict on the grids holds without any content to compare."""
+    assert outcome.code == 0
+    assert outcome.stderr.startswith("note: the shift between MS and PAN cannot be measured")
+    assert "paste" in outcome.stdout
+
+
+def test_nothing_to_correlate(fusion, tmp_path):
+    pair = shifted_pair(tmp_path, (0.0, 0.0))
+    flat = replace(pair, ms=rewritten(pair.ms, "flat.tif", np.full((4, 128, 144), 500, "float32")))
+    assert_only_noted(fusion("align", *flat.flags))
+    before = listing(tmp_path)
+    outcome = fusion("align", *flat.flags, "--correct", "-o", tmp_path / "aligned.tif")
+    assert_refused(outcome, 3, "the shift between MS and PAN cannot be measured", "larger scene")
+    outcome = fusion("pansharpen", *flat.flags, "--coregister", "-o", tmp_path / "fused.tif")
+    assert_refused(outcome, 3, "the shift between MS and PAN cannot be measured", "larger scene")
+    assert listing(tmp_path) == before
+
+
+def test_too_small_to_correlate(make_pair, fusion):
+    assert_only_noted(fusion("align", *make_pair(shape=(8, 8)).flags))
+
+
+def test_unlike_pictures_are_no_shift(fusion, tmp_path):
+    """PAN of another place: no figure at all is better than a wrong one."""
+    pair = shifted_pair(tmp_path, (0.0, 0.0))
+    other = rewritten(pair.pan, "other.tif", smooth_scene(1, 512, 576, seed=9).astype("float32"))
+    outcome = fusion("align", *replace(pair, pan=other).flags, "--json")
+    assert outcome.code == 3 or outcome.json["shift_spread_px"] > 1 or outcome.json["windows"] < 4
