@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusioncli.cli import parsing, render, tables
-from fusioncli.cli.groups import takes_groups
-from fusioncli.cli.options import (
-    CommonOptions,
+from fusioncli.cli.evaluate_options import (
     EvalInputOptions,
     EvalMethodOptions,
     EvalOptions,
     EvalRunOptions,
     ReportOptions,
 )
+from fusioncli.cli.groups import takes_groups
+from fusioncli.cli.options import CommonOptions
 from fusioncli.cli.pansharpen import pair_request
 from fusioncli.errors import UsageError
 

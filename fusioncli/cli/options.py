@@ -1,14 +1,12 @@
-"""The one registry of flags. Names follow `rio` and `gdal`; every verb that has a flag takes it from here.
+"""The registry of shared flags. Names follow `rio` and `gdal`; every verb that has a flag takes it from here.
+
+Flags of one verb alone are beside it: `evaluate_options.py`, `simulate_options.py`.
 
 | group | flags | verbs |
 |---|---|---|
 | PairOptions | --ms --pan --src-nodata --bounds --ignore-georef | pansharpen, align |
-| MethodOptions | --method --sensor --upsampler --pan-weights --coregister | pansharpen |
+| MethodOptions | --method --sensor --upsampler --pan-weights --coregister --weights | pansharpen |
 | OutputOptions | -o --overwrite --dtype --nodata --bit-depth --cog --co | pansharpen, align |
-| EvalInputOptions | the pair's, --reduced-res --full-res --reference --fused --data --hsi --msi | eval |
-| EvalMethodOptions | --method --sensor | eval |
-| EvalOptions | --protocol --suite --border --ratio --data-range --bit-depth --scale --tiles --fail-under | eval |
-| ReportOptions, EvalRunOptions | -o --csv --overwrite; --threads --mem-limit | eval |
 | RunOptions | --threads --mem-limit --device --part-size --no-resume --dry-run | pansharpen |
 | CommonOptions | --config --json -v -q --debug | all |
 """
@@ -22,7 +20,7 @@ from typing import Annotated
 from typer import Option
 
 from fusioncli.cli import parsing
-from fusioncli.models.catalogue import AUTO, METHODS
+from fusioncli.models.catalogue import AUTO, METHODS, NETWORKS
 
 _INPUT, _METHOD, _OUTPUT, _RUN, _COMMON = "Input", "Method", "Output", "Run", "Messages"
 
@@ -72,8 +70,8 @@ class MethodOptions:
         Option(
             metavar="NAME",
             rich_help_panel=_METHOD,
-            autocompletion=lambda: [AUTO, *(method.name for method in METHODS)],
-            help=f"{AUTO}, {', '.join(method.name for method in METHODS)}.",
+            autocompletion=lambda: [AUTO, *(method.name for method in (*METHODS, *NETWORKS))],
+            help=f"{AUTO}, {', '.join(m.name for m in METHODS)}; with --weights {', '.join(m.name for m in NETWORKS)}.",
         ),
     ] = AUTO
     sensor: Annotated[
@@ -86,11 +84,7 @@ class MethodOptions:
     ] = None
     upsampler: Annotated[
         str,
-        Option(
-            metavar="NAME",
-            rich_help_panel=_METHOD,
-            help="lanczos, cubic, or interp23tap (reference toolbox).",
-        ),
+        Option(metavar="NAME", rich_help_panel=_METHOD, help="lanczos, cubic, or interp23tap (reference toolbox)."),
     ] = "lanczos"
     pan_weights: Annotated[
         str | None,
@@ -100,6 +94,10 @@ class MethodOptions:
         bool,
         Option("--coregister", rich_help_panel=_METHOD, help="Measure the MS-PAN shift and take it out."),
     ] = False
+    weights: Annotated[
+        Path | None,
+        Option("--weights", metavar="FILE", rich_help_panel=_METHOD, help="Trained network to fuse with."),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -199,150 +197,3 @@ class CommonOptions:
     def gdal_config(self) -> dict[str, str]:
         """Configuration options by key."""
         return parsing.pairs(self.config, "--config")
-
-
-_EVAL = "Evaluation"
-
-
-@dataclass(frozen=True)
-class EvalInputOptions(PairOptions):
-    """What is compared with what; not every evaluation needs a pair."""
-
-    ms: Annotated[
-        list[str],
-        Option(
-            "--ms", metavar="FILE", rich_help_panel=_INPUT, help="Multispectral raster; repeat to stack band files."
-        ),
-    ] = field(default_factory=list)
-    pan: Annotated[
-        str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")
-    ] = ""
-    reduced_res: Annotated[
-        bool,
-        Option("--reduced-res", rich_help_panel=_INPUT, help="Wald's protocol: degrade MS and PAN, fuse, compare."),
-    ] = False
-    full_res: Annotated[
-        bool, Option("--full-res", rich_help_panel=_INPUT, help="Without reference, at the resolution of PAN.")
-    ] = False
-    reference: Annotated[
-        str | None, Option(metavar="FILE", rich_help_panel=_INPUT, help="The truth that --fused is compared with.")
-    ] = None
-    fused: Annotated[
-        list[str],
-        Option("--fused", metavar="FILE", rich_help_panel=_INPUT, help="A fused image; repeat to compare several."),
-    ] = field(default_factory=list)
-    data: Annotated[
-        str | None,
-        Option(metavar="PATH", rich_help_panel=_INPUT, help="Test patches: an .h5 or .mat file, or a folder of them."),
-    ] = None
-    hsi: Annotated[
-        str | None,
-        Option(metavar="FILE", rich_help_panel=_INPUT, help="Hyperspectral cube, measured by Wald's protocol."),
-    ] = None
-    msi: Annotated[
-        str | None, Option(metavar="FILE", rich_help_panel=_INPUT, help="The sharper image that goes with --hsi.")
-    ] = None
-
-
-@dataclass(frozen=True)
-class EvalMethodOptions:
-    """Which methods are evaluated, for which sensor."""
-
-    method: Annotated[
-        list[str],
-        Option(
-            "--method",
-            metavar="NAME",
-            rich_help_panel=_METHOD,
-            autocompletion=lambda: [method.name for method in METHODS],
-            help="Fusion method; repeat to compare several. All by default.",
-        ),
-    ] = field(default_factory=list)
-    sensor: Annotated[
-        str | None,
-        Option(metavar="NAME", rich_help_panel=_METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
-    ] = None
-
-
-@dataclass(frozen=True)
-class EvalOptions:
-    """How figures are made and judged."""
-
-    protocol: Annotated[
-        str | None,
-        Option(
-            metavar="NAME",
-            rich_help_panel=_EVAL,
-            help="centred (georeferenced scenes; default), or toolbox (as the literature; default of --data).",
-        ),
-    ] = None
-    suite: Annotated[
-        str,
-        Option(
-            metavar="NAME",
-            rich_help_panel=_EVAL,
-            help="Indices for --reference: reduced-resolution or hyperspectral (peak 1, as papers on CAVE).",
-        ),
-    ] = "reduced-resolution"
-    border: Annotated[
-        int | None,
-        Option(
-            metavar="PX",
-            min=0,
-            rich_help_panel=_EVAL,
-            help="Frame to cut before comparing; against a reference 21 in the toolbox protocol, else 0.",
-        ),
-    ] = None
-    ratio: Annotated[
-        int | None,
-        Option(metavar="N", min=1, rich_help_panel=_EVAL, help="MS over PAN pixel size, for ERGAS of --reference."),
-    ] = None
-    data_range: Annotated[
-        float | None, Option(metavar="DN", rich_help_panel=_EVAL, help="Peak value of the data, for PSNR and SSIM.")
-    ] = None
-    bit_depth: Annotated[
-        int | None, Option(metavar="N", min=1, max=32, rich_help_panel=_EVAL, help="The same as 2^N - 1.")
-    ] = None
-    scale: Annotated[
-        float | None,
-        Option(
-            metavar="FACTOR", rich_help_panel=_EVAL, help="Multiply values before measuring; 10000 for reflectance."
-        ),
-    ] = None
-    tiles: Annotated[
-        int | None,
-        Option(metavar="PX", min=1, rich_help_panel=_EVAL, help="Mean and deviation over tiles of this side as well."),
-    ] = None
-    fail_under: Annotated[
-        list[str],
-        Option(
-            "--fail-under",
-            metavar="INDEX=VALUE",
-            rich_help_panel=_EVAL,
-            help="Leave with exit code 5 if any image is worse; repeatable.",
-        ),
-    ] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ReportOptions:
-    """Where figures go besides stdout."""
-
-    output: Annotated[
-        Path | None,
-        Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Report: .md, .json or .csv."),
-    ] = None
-    csv: Annotated[Path | None, Option("--csv", metavar="FILE", rich_help_panel=_OUTPUT, help="The table as CSV.")] = (
-        None
-    )
-    overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace existing files.")] = False
-
-
-@dataclass(frozen=True)
-class EvalRunOptions:
-    """What an evaluation may use."""
-
-    threads: Annotated[
-        str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=_RUN, help="Parallel workers.")
-    ] = "ALL_CPUS"
-    mem_limit: Annotated[int, Option(metavar="MB", min=64, rich_help_panel=_RUN, help="Memory to stay within.")] = 900

@@ -95,6 +95,7 @@ def fuse_request(pair: PairOptions, method: MethodOptions, output: OutputOptions
             method.upsampler,
             parsing.shares(method.pan_weights),
             method.coregister,
+            method.weights,
         ),
         Resources(parsing.threads(run.threads), run.mem_limit, run.device, run.part_size),
     )

@@ -24,12 +24,10 @@ from fusioncli.errors import UsageError
 if TYPE_CHECKING:
     from fusioncli.io.patch_writer import PatchLayout
     from fusioncli.io.scene import PairRequest
-    from fusioncli.workflows.simulate.request import CubeRequest, PatchOutput, SceneRequest
     from fusioncli.workflows.simulate.areas import Cutting
+    from fusioncli.workflows.simulate.request import CubeRequest, PatchOutput, SceneRequest
 
-simulate = typer.Typer(
-    help="Training patches: cut from scenes, or drawn.", invoke_without_command=True, rich_markup_mode="rich"
-)
+simulate = typer.Typer(invoke_without_command=True, rich_markup_mode="rich")
 
 _CACHE_MB = 1400
 
@@ -44,7 +42,7 @@ def from_scenes(
     work: WorkOptions,
     common: CommonOptions,
 ) -> None:
-    """Cut training patches from MS/PAN pairs by Wald's protocol, or from hyperspectral scenes.
+    """Training patches: cut from scenes by Wald's protocol, or drawn.
 
     Validation patches come from areas of their own. The last lines of stdout are the paths of the files.
 

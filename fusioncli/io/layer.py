@@ -108,7 +108,7 @@ class Layer:
         dataset = self._datasets()[number]
         window = Window(inside.col0, inside.row0, inside.width, inside.height)  # pyright: ignore[reportCallIssue] - attrs class
         with reading(file.path, f"rows {inside.row0} … {inside.row1 - 1}"):
-            samples = dataset.read(file.indexes, window=window, out_dtype="float32")
+            samples = dataset.read(file.indexes, window=window, out_dtype=str(np.result_type(np.float32, file.dtype)))
             return samples, self._validity(file, dataset, window, samples)
 
     def _validity(self, file: Raster, dataset: Any, window: Window, samples: np.ndarray) -> np.ndarray | None:  # noqa: ANN401 - DatasetReader or WarpedVRT

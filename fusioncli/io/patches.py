@@ -66,20 +66,27 @@ class PatchFile:
         Raises:
             DataError: the file is damaged.
         """
+        return {name: self.images(name, number, number + 1)[0].astype(np.float64) for name in self.keys}
+
+    def images(self, name: str, start: int, stop: int) -> np.ndarray:
+        """One image of some samples, (n, bands, h, w), as stored.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        key = self.keys[name]
         try:
-            return {name: self._read(key, number).astype(np.float64) for name, key in self.keys.items()}
+            if not _is_hdf5(self.path):
+                return _from_hwc(_load_mat(self.path)[key])[None]
+            import h5py
+
+            with h5py.File(self.path) as file:
+                return _from_hdf5(file[key], self.path, slice(start, stop))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{self.path}: sample {number} cannot be read ({error})", "the file is damaged; download it again"
+                f"{self.path}: samples {start} … {stop - 1} cannot be read ({error})",
+                "the file is damaged; download it again",
             ) from error
-
-    def _read(self, key: str, number: int) -> np.ndarray:
-        if not _is_hdf5(self.path):
-            return _from_hwc(_load_mat(self.path)[key])
-        import h5py
-
-        with h5py.File(self.path) as file:
-            return _from_hdf5(file[key], self.path, number)
 
 
 def open_patches(path: Path, needed: Sequence[str]) -> list[PatchFile]:
@@ -117,6 +124,8 @@ def _describe(path: Path, needed: Sequence[str]) -> PatchFile:
     counts = {arrays[key][0] for key in keys.values()}
     if len(counts) > 1:
         raise DataError(f"{path}: its images have {sorted(counts)} samples, not one number", "export the file again")
+    if not any(counts):
+        raise DataError(f"{path} holds no sample", "name a file with samples")
     return PatchFile(path, {name: arrays[key][1] for name, key in keys.items()}, keys, counts.pop(), facts)
 
 
@@ -130,9 +139,7 @@ def _arrays(path: Path) -> tuple[dict[str, tuple[int, tuple[int, int, int]]], Pa
     with h5py.File(path) as file:
         found = {key: item for key, item in file.items() if isinstance(item, h5py.Dataset) and item.ndim in (2, 3, 4)}
         described = {
-            key: (item.shape[0] if item.ndim == 4 else 1, _shape(_from_hdf5(item, path, 0)))
-            for key, item in found.items()
-            if item.size
+            key: (item.shape[0] if item.ndim == 4 else 1, _hdf5_shape(item.shape, path)) for key, item in found.items()
         }
         return described, PatchFacts.read(file.attrs)
 
@@ -153,12 +160,18 @@ def _load_mat(path: Path) -> dict[str, Any]:
         raise ValueError(error) from error
 
 
-def _from_hdf5(item: Any, path: Path, number: int) -> np.ndarray:  # noqa: ANN401 - h5py.Dataset, untyped
-    """One sample as (bands, h, w); Matlab stores its axes in reverse order."""
-    image = np.asarray(item[number] if item.ndim == 4 else item[()])
+def _from_hdf5(item: Any, path: Path, some: slice) -> np.ndarray:  # noqa: ANN401 - h5py.Dataset, untyped
+    """Samples as (n, bands, h, w); Matlab stores its axes in reverse order."""
+    images = np.asarray(item[some] if item.ndim == 4 else item[()])
     if path.suffix.lower() == ".mat":
-        image = image.swapaxes(-1, -2)
-    return image if image.ndim == 3 else image[None]
+        images = images.swapaxes(-1, -2)
+    return images.reshape((-1, *_hdf5_shape(item.shape, path)))
+
+
+def _hdf5_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
+    """(bands, h, w) of a sample."""
+    bands, first, second = shape[-3:] if len(shape) > 2 else (1, *shape)
+    return (bands, second, first) if path.suffix.lower() == ".mat" else (bands, first, second)
 
 
 def _from_hwc(image: np.ndarray) -> np.ndarray:

@@ -38,12 +38,12 @@ class Card:
     bands: int | None = None
     ratio: int | None = None
     origin: str = ""
+    per_band: bool = False
     width: int = 0
 
     def held_bands(self, bands: int) -> int:
         """How many bands to reckon with when memory is planned."""
         return max(bands, self.width)
-    per_band: bool = False
 
 
 @dataclass(frozen=True)

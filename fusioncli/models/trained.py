@@ -41,12 +41,17 @@ class Trained:
     _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     @property
+    def upsampler(self) -> str:
+        """What makes `lms`."""
+        return self.identity.upsampler or _DEFAULT_UPSAMPLER
+
+    @property
     def card(self) -> Card:
         """How it may be used; with the toolbox's upsampler a scene is one window."""
         network = cast(Network, self.network)
         rule = Untiled() if self.sampling.literal else network.rule(self.sampling.reach_px())
         identity = self.identity
-        return Card(identity.arch, rule, identity.bands, identity.ratio, self.origin, network.width)
+        return Card(identity.arch, rule, identity.bands, identity.ratio, self.origin, width=network.width)
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w) and pan (N, 1, H, W), DN, to (N, B, H, W), DN.

@@ -13,7 +13,7 @@ from fusioncli.core.grid import Verdict
 from fusioncli.core.sensors import Sensor, find_sensor, fit_sensor, guess_sensor
 from fusioncli.core.tiling import Rect, Tiling, parts
 from fusioncli.core.values import OutputValues, can_hold, sample_type
-from fusioncli.errors import UsageError
+from fusioncli.errors import DataError, UsageError
 from fusioncli.io.files import check_writable
 from fusioncli.io.parts import PartStore, job_digest
 from fusioncli.io.product import Product
@@ -21,12 +21,14 @@ from fusioncli.io.scene import ScenePair
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.models.registry import build
+from fusioncli.models.trained import Trained
 from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows.auto import choose_method
 from fusioncli.workflows.coregister import Shift, open_registered
 from fusioncli.workflows.memory import Budget, fit_memory
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 
+GENERIC, RANDOM = "GENERIC", "RANDOM"  # weights of such sensors are meant for any
 _LIKELY_FILL = 0.005
 _ROOM = 2.5  # parts, product and overviews are on disk together for a moment
 
@@ -96,8 +98,9 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     check_writable(output.path, output.overwrite, 0)
     name, why = choose_method(request.method.name, request.method.weights)
     pair, shift = open_registered(request.pair, request.method.coregister)
-    sensor, sensor_note = _sensor(request.method.sensor, pair)
+    sensor, sensor_note = choose_sensor(request.method.sensor, pair)
     model = _model(name, request.method, sensor, pair)
+    _check_sensor(model, sensor)
     held_bands = model.card.held_bands(pair.bands)
     tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, held_bands, pair.masked)
     values = _values(output, pair)
@@ -108,7 +111,7 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, notes)
 
 
-def _sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
+def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
     """The named sensor, or the likeliest one, fitted to the bands."""
     files = (*pair.ms.files, *pair.pan.files)
     paths = [file.path for file in files]
@@ -149,18 +152,34 @@ def _nodata(request: OutputRequest, pair: ScenePair, dtype: str) -> float | None
     return 0.0 if any(file.masked for file in files) or pair.alignment.verdict is Verdict.WARP else None
 
 
-def _product(request: FuseRequest, pair: ScenePair, values: OutputValues, method: str, sensor: str) -> Product:
+def _check_sensor(model: FusionModel | SceneMethod, sensor: Sensor) -> None:
+    """Refuse weights of another sensor, whose bands mean something else, where both are known."""
+    if not isinstance(model, Trained) or sensor.name == GENERIC:
+        return
+    known = (model.identity.sensor or "").split()
+    if known and not {sensor.name, GENERIC, RANDOM}.intersection(known):
+        raise DataError(
+            f"the weights were trained for {' and '.join(known)}, the scene is of {sensor.name}",
+            f"choose weights for {sensor.name}, or insist with --sensor {known[0]}",
+        )
+
+
+def _product(
+    request: FuseRequest, pair: ScenePair, values: OutputValues, model: FusionModel | SceneMethod, sensor: str
+) -> Product:
     ms = pair.ms.files
     kept = {k: v for k, v in ms[0].tags.items() if not k.startswith(("STATISTICS_", "TIFFTAG_", "FUSION_"))}
     provenance = {
         "FUSION_SOFTWARE": f"fusioncli {__version__}",
-        "FUSION_METHOD": method,
+        "FUSION_METHOD": model.card.name,
         "FUSION_SENSOR": sensor,
-        "FUSION_UPSAMPLER": request.method.upsampler,
+        "FUSION_UPSAMPLER": model.upsampler if isinstance(model, Trained) else request.method.upsampler,
         "FUSION_GRID": f"{pair.alignment.verdict}, ratio {pair.alignment.gsd_ratio[0]:.6g}",
         "FUSION_MS": " ".join(Path(file.path).name for file in ms),
         "FUSION_PAN": Path(pair.pan.files[0].path).name,
     }
+    if isinstance(model, Trained):
+        provenance["FUSION_WEIGHTS"] = model.card.origin
     return Product(
         grid=pair.output_grid,
         crs=pair.output_crs,

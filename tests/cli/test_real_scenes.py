@@ -51,7 +51,7 @@ SCENES = {
 
 
 def correlation(one: np.ndarray, other: np.ndarray, valid: np.ndarray) -> float:
-    return float(np.corrcoef(one[valid], other[valid])[0, 1])
+    return float(np.corrcoef(one[valid].ravel(), other[valid].ravel())[0, 1])
 
 
 def smooth(image: np.ndarray, px: int) -> np.ndarray:
@@ -105,7 +105,7 @@ def test_cmyk_trap(real_data, fusion, tmp_path):
         bands = ms.read().astype(float)
     blocks = result.reshape(4, 256, 4, 256, 4).mean((2, 4))
     for block, band in zip(blocks, bands, strict=True):
-        assert correlation(block, band, np.s_[:]) > 0.95
+        assert correlation(block, band, np.s_[:]) > 0.98
         assert block.mean() == pytest.approx(band.mean(), rel=0.03)
 
 
@@ -119,7 +119,7 @@ def test_bogus_georeferencing_trap(real_data, fusion, tmp_path):
     assert outcome.code == 0, outcome.stderr
     blocks = samples_of(tmp_path / "fused.tif").reshape(4, 256, 4, 256, 4).mean((2, 4))
     for block, band in zip(blocks, samples_of(traps / "bogus_georef_ms.tif"), strict=True):
-        assert correlation(block, band, np.s_[:]) > 0.95
+        assert correlation(block, band, np.s_[:]) > 0.98
 
 
 def test_sensor_model_trap(real_data, fusion, tmp_path):
@@ -131,7 +131,7 @@ def test_sensor_model_trap(real_data, fusion, tmp_path):
 
 
 def test_landsat_band_files(real_data, fusion, tmp_path):
-    """Three 30 m files and the 15 m PAN, whose grid starts half a pixel away; fill that nobody declared is pointed out."""
+    """A scene thinned out 30 times, its PAN grid still half a 15 m pixel away, far below what needs resampling."""
     folder = real_data / "traps" / "landsat_band_files"
     stem = "LC08_L1TP_016037_20170813_20170814_01_RT_B"
     bands = [folder / f"{stem}{number}.TIF" for number in (4, 3, 2)]
@@ -140,15 +140,15 @@ def test_landsat_band_files(real_data, fusion, tmp_path):
     outcome = fusion("pansharpen", *flags, "--src-nodata", "0", "--json")
     assert outcome.code == 0, outcome.stderr
     facts = outcome.json
-    assert (facts["sensor"], facts["verdict"]) == ("LANDSAT8", "snap")
-    assert facts["offset_px"] == pytest.approx([-0.5, -0.5], abs=0.01)
+    assert (facts["sensor"], facts["verdict"]) == ("LANDSAT8", "paste")
+    assert facts["offset_px"] == pytest.approx([-7.5 / 450, -7.5 / 450], abs=1e-4)
     with rasterio.open(tmp_path / "fused.tif") as product:
         result, valid = product.read().astype(float), product.read_masks() > 0
         for band, path in enumerate(bands):
             coarse = ms_on_grid_of(path, product)[0]
             assert correlation(smooth(result[band], 8), smooth(coarse, 8), valid[band]) > 0.98
     assert 0.3 < valid.mean() < 0.9
-    assert result[valid].min() > 1000
+    assert (result[valid] < 5000).mean() < 0.05  # the darkest ground is 6100; thinned clouds ring
     outcome = fusion("pansharpen", *flags, "--overwrite", "--dry-run")
     assert "is 0 and no nodata is declared" in outcome.stderr
 

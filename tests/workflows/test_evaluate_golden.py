@@ -49,7 +49,7 @@ def test_figures_against_the_truth(scene, border_px: int) -> None:
     report = evaluate_against(ReferenceEvaluation(str(truth), tuple(map(str, fused.values())), 4, settings=how), silent)
     for method, path in fused.items():
         for index, golden in GOLDEN[name]["methods"][method][f"border_{border_px}"].items():
-            assert report.rows[str(path)].values[index] == approx(golden, rel=2e-7), (method, index)
+            assert report.rows[str(path)].values[index] == approx(golden, rel=1e-8), (method, index)
 
 
 def test_figures_without_reference(scene) -> None:
@@ -58,7 +58,7 @@ def test_figures_without_reference(scene) -> None:
     for method, path in fused.items():
         for index, golden in GOLDEN[name]["methods"][method]["full"].items():
             value = report.rows[str(path)].values[index]
-            assert value == approx(golden, rel=2e-7, abs=2e-6 if index == "D_rho" else 1e-8), (method, index)
+            assert value == approx(golden, rel=1e-8, abs=2e-6 if index == "D_rho" else 1e-8), (method, index)
 
 
 def test_methods_are_fused_on_the_spot_alike(scene) -> None:

@@ -11,7 +11,7 @@ from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.measure import Yardstick
 from fusioncli.workflows.evaluate.peak import Peak, find_peak
 from fusioncli.workflows.evaluate.request import PairEvaluation
-from fusioncli.workflows.plan import _sensor as sensor_of
+from fusioncli.workflows.plan import choose_sensor as sensor_of
 from fusioncli.workflows.workers import Progress
 
 

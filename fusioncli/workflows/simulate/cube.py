@@ -24,7 +24,7 @@ from fusioncli.ops.sampling import Sampling
 from fusioncli.ops.toolbox import filter2d
 from fusioncli.workflows.evaluate.protocol import CENTRED, PROTOCOLS, TOOLBOX, EvalProtocol
 from fusioncli.workflows.evaluate.rects import finer
-from fusioncli.workflows.simulate.source import array, batch
+from fusioncli.workflows.simulate.source import array, batch, source_name
 
 UESTC = "uestc"
 """Gaussian of 3 x 3 px, sigma 0.5, then px floor(r/2) of every r, after the CAVE and Harvard patches of PSRT and BDT.
@@ -68,7 +68,7 @@ class CubeSource:
             phase=float(self.ratio // 2) if self._filters.literal else (self.ratio - 1) / 2,
             protocol=self.protocol,
             bands=tuple(band.name or "" for file in self.layer.files for band in file.bands),
-            sources=tuple(Path(file.path).name for file in self.layer.files),
+            sources=tuple(source_name(file.path) for file in self.layer.files),
             licence=self.licence,
             version=f"fusioncli {__version__}",
         )

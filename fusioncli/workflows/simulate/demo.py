@@ -43,7 +43,8 @@ def write_demo(folder: Path, overwrite: bool, progress: Progress) -> list[Path]:
     side = _MS_SIDE * _RATIO * _OVERSAMPLING
     scene = landscape(_SEED, (side, side), _MS_GSD_M / _RATIO / _OVERSAMPLING)
     ms, pan = photograph(scene, _SENSOR, _OVERSAMPLING, _SEED)
-    ms_bands = [Band(number, *named, 1.0, 0.0) for number, named in enumerate(zip(_SENSOR.bands, _COLOURS), 1)]
+    named = zip(_SENSOR.bands, _COLOURS, strict=True)
+    ms_bands = [Band(number, name, colour, 1.0, 0.0) for number, (name, colour) in enumerate(named, 1)]
     _write(paths[0], ms, ms_bands, _MS_GSD_M, progress)
     _write(paths[1], pan[None], [Band(1, "pan", ColorInterp.gray, 1.0, 0.0)], _MS_GSD_M / _RATIO, progress)
     return paths

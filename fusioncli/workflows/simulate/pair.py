@@ -7,7 +7,6 @@ PE&RS 63(6), 1997.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.protocol import EvalProtocol
 from fusioncli.workflows.evaluate.rects import finer
 from fusioncli.workflows.evaluate.wald import truth_cells, whole_cells
-from fusioncli.workflows.simulate.source import array, batch
+from fusioncli.workflows.simulate.source import array, batch, source_name
 
 _BLOCK_PX, _BLOCK_BANDS = 384, 8  # of the truth
 _PAN_REACH_CELLS = 2  # of `imresize`: two px of the coarse image
@@ -60,7 +59,7 @@ class PairSource:
             phase=float(ratio // 2) if self.protocol.literal else (ratio - 1) / 2,
             protocol=self.protocol.name,
             bands=self.sensor.bands,
-            sources=tuple(Path(file.path).name for file in files),
+            sources=tuple(source_name(file.path) for file in files),
             licence=self.licence,
             version=f"fusioncli {__version__}",
         )

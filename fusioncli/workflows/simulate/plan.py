@@ -11,7 +11,7 @@ import numpy as np
 
 from fusioncli.core.sensors import find_sensor
 from fusioncli.core.tiling import Rect
-from fusioncli.errors import DataError, UsageError
+from fusioncli.errors import DataError
 from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patch_writer import PatchLayout, PatchNumbers
 from fusioncli.workflows.coregister import open_registered

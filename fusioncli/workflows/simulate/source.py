@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Protocol
 
 import numpy as np
@@ -67,6 +68,11 @@ class PatchSource(Protocol):
             DataError: measured values do not fit the numbers, or the file is damaged.
         """
         ...
+
+
+def source_name(path: str) -> str:
+    """A file in a word or two: many are called ms.tif."""
+    return "/".join(PurePath(path).parts[-2:])
 
 
 def batch(samples: np.ndarray, valid: np.ndarray | None, dtype: torch.dtype) -> Tensor:

@@ -84,7 +84,7 @@ class Checkpoints:
             raise DataError(
                 f"{path} cannot be written ({error})", "free some space; the same command resumes"
             ) from error
-        for old in self._paths()[self.keep :]:
+        for old in (*self._paths()[self.keep :], *self.folder.glob(".step-*")):  # the latter left by a killed process
             old.unlink(missing_ok=True)
 
     def latest(self) -> RunState | None:

@@ -31,7 +31,7 @@ from fusioncli.workflows.train.sources import open_training, open_validation
 from fusioncli.workflows.train.validate import Validation
 from fusioncli.workflows.train.world import World, join_world
 
-_REPORT_EVERY = 10  # steps; also how often several processes agree on whether to leave
+_REPORT_EVERY = 10  # steps, at most; several processes agree then on whether to leave
 
 
 def run(request: TrainRequest, listener: Listener) -> TrainReport | None:
@@ -82,6 +82,8 @@ class Session:
         self._feed = Feed(training, recipe, world)
         self._validation = None if validation is None else Validation(validation, recipe, world)
         self._lineage = lineage(recipe, training, validation)
+        sets = {"train": training} if validation is None else {"train": training, "validation": validation}
+        self._data = {name: {"patches": len(data), "sha256": data.digest} for name, data in sets.items()}
         self._checkpoints = Checkpoints(request.folder / "checkpoints", self._lineage, recipe.checkpoint.keep)
         torch.manual_seed(recipe.training.seed)  # the same initial weights everywhere
         self._learner = Learner(recipe, world)
@@ -141,25 +143,29 @@ class Session:
         state, steps = self._state, self._recipe.training.steps
         if self._is_over():
             return
+        validates, saves = self._recipe.validation.every_steps, self._recipe.checkpoint.every_steps
         losses, since = [], perf_counter()
         for batches in self._feed.steps(state.step, steps):
             losses.append(self._learner.step(batches, state.step))
             state.step += 1
-            reports = state.step % _REPORT_EVERY == 0 or state.step == steps
-            if reports:
-                tell(self._progress(torch.stack(losses), perf_counter() - since))
-                losses.clear()
-            if self._due(self._recipe.validation.every_steps):
+            if not any(map(self._due, (_REPORT_EVERY, validates, saves))):
+                if self._world.size == 1 and interruption.asked:
+                    self._leave()
+                continue
+            tell(self._progress(torch.stack(losses), perf_counter() - since))
+            if self._due(validates):
                 self._validate(tell)
-            leaves = interruption.asked if self._world.size == 1 else reports and self._world.any(interruption.asked)
-            if self._due(self._recipe.checkpoint.every_steps) or self._is_over() or leaves:
+            if self._world.any(interruption.asked):
+                self._leave()
+            if self._due(saves) or self._is_over():
                 self._save()
-            if reports:
-                since = perf_counter()
             if self._is_over():
                 return
-            if leaves:
-                raise KeyboardInterrupt
+            losses, since = [], perf_counter()
+
+    def _leave(self) -> None:
+        self._save()
+        raise KeyboardInterrupt
 
     def _progress(self, losses: torch.Tensor, seconds: float) -> Progressed:
         step, training = self._state.step, self._recipe.training
@@ -228,9 +234,9 @@ class Session:
 
     def _write_run(self, result: dict[str, object]) -> None:
         folder = self._request.folder
-        facts = {"device": self._world.title, "processes": self._world.size, "lineage": vars(self._lineage)}
+        facts = {"device": self._world.title, "processes": self._world.size, "data": self._data}
         records.write_recipe(folder, self._recipe)
-        records.write_run(folder, self._recipe, {**facts, "result": result})
+        records.write_run(folder, self._recipe, {**facts, "lineage": vars(self._lineage), "result": result})
 
 
 def lineage(recipe: Recipe, training: PatchSet, validation: PatchSet | None) -> Lineage:

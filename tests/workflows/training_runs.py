@@ -1,0 +1,73 @@
+"""Small training runs: patches on disk, a recipe of a few steps, and a listener that remembers."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fusioncli.config.load import load_recipe
+from fusioncli.workflows.train.request import TrainRequest
+
+VALUE_MAX = 2047
+
+
+def write_patches(path, count=10, bands=4, side_px=32, seed=0, value_max=VALUE_MAX, ratio=4, **changed):
+    """Patches whose detail is learnable: bands are multiples of one texture, which PAN shows. `changed` arrays win."""
+    rng = np.random.default_rng(seed)
+    texture = rng.random((count, 1, side_px, side_px)) * 800 + 200
+    gt = (texture * np.linspace(0.6, 1.4, bands)[:, None, None]).round().astype(np.uint16)
+    cells = side_px // ratio
+    ms = gt.reshape(count, bands, cells, ratio, cells, ratio).mean((3, 5)).round().astype(np.uint16)
+    lms = ms.repeat(ratio, 2).repeat(ratio, 3)
+    images = {"gt": gt, "ms": ms, "lms": lms, "pan": texture.round().astype(np.uint16), **changed}
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"sensor": "QB", "ratio": ratio, "upsampler": "lanczos", "licence": "CC0-1.0"})
+        if value_max is not None:
+            file.attrs["value_max"] = value_max
+        for name, image in images.items():
+            file[name] = image
+    return images
+
+
+def settings(folder: Path, **changed):
+    """Texts of `--set` for a run of a second or two."""
+    chosen = {
+        "data.train": str(folder / "train.h5"),
+        "data.validation": str(folder / "validation.h5"),
+        "data.patch_px": 16,
+        "data.batch_size": 4,
+        "model.options.widths": [6],
+        "model.options.kernels_px": [5, 3],
+        "training.steps": 12,
+        "schedule.warmup_steps": 2,
+        "validation.every_steps": 4,
+        "validation.metrics": ["SAM", "ERGAS"],
+        "checkpoint.every_steps": 5,
+    } | {name.replace("__", "."): value for name, value in changed.items()}
+    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in chosen.items()]
+
+
+def request(folder: Path, run: str = "run", devices: int = 1, resume: bool = True, **changed):
+    """A run of the patches in `folder`, on the CPU."""
+    recipe = load_recipe("pnn-small", settings(folder, **changed))
+    return TrainRequest(recipe, folder / run, devices, "cpu", resume)
+
+
+class Stop(Exception):
+    """What a listener raises to end a run as abruptly as a crash."""
+
+
+class Witness(list):
+    """Remembers events; ends the run at the first that `fatal` is true of."""
+
+    def __init__(self, fatal=lambda event: False):
+        super().__init__()
+        self.fatal = fatal
+
+    def __call__(self, event):
+        self.append(event)
+        if self.fatal(event):
+            raise Stop
+
+    def of(self, kind):
+        return [event for event in self if isinstance(event, kind)]
