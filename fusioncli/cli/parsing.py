@@ -26,11 +26,13 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 
 def output_path(path: Path, inputs: Sequence[str]) -> Path:
-    """A path to write to, which must not be a file that is read.
+    """A path of a GeoTIFF to write, which must not be a file that is read.
 
     Raises:
-        UsageError: it is one of the inputs.
+        UsageError: it is one of the inputs, or its name promises another format.
     """
+    if path.suffix.lower() not in ("", ".tif", ".tiff"):
+        raise UsageError(f"the result is a GeoTIFF, {path} is named otherwise", f"for example -o {path.stem}.tif")
     if path.exists() and any(Path(name).exists() and path.samefile(name) for name in inputs):
         raise UsageError(f"{path} is an input, and is not overwritten", "choose another name with -o")
     return path

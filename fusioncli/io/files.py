@@ -13,13 +13,17 @@ from fusioncli.errors import DataError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; on success flush it to disk and rename it to `path`.
+def whole_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """Give a temporary path; on success flush it to disk and rename it to `path`.
+
+    Args:
+        path: final name.
+        folder: where the temporary file lies, on the same disk; that of `path` if not given.
 
     Raises:
         DataError: the disk is full or the folder cannot be written to; the temporary file is gone then.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    temporary = (folder or path.parent) / f".{path.name}.{os.getpid()}.tmp{path.suffix}"
     try:
         yield temporary
         with temporary.open("rb+") as file:

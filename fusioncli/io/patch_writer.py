@@ -92,7 +92,7 @@ class PatchLayout:
         import h5py
 
         check_writable(path, overwrite, self.bytes)
-        with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+        with whole_file(path) as temporary, _closing(h5py.File(temporary, "w"), path) as file:
             file.attrs.update(self.facts.attributes())
             for name, shape in self.shapes.items():
                 file.create_dataset(name, (self.count, *shape), self.numbers.dtype)
@@ -100,6 +100,20 @@ class PatchLayout:
             yield writer
             if writer.done != self.count:
                 raise ValueError(f"{writer.done} of {self.count} patches were written")
+
+
+@contextmanager
+def _closing(file: Any, path: Path) -> Iterator[Any]:  # noqa: ANN401 - h5py.File, untyped
+    """Close the file; only then does HDF5 notice a disk that is full."""
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except RuntimeError as error:
+            raise DataError(
+                f"{path} cannot be written ({error})", "is the disk full? Free some space, or write elsewhere with -o"
+            ) from error
 
 
 class PatchWriter:

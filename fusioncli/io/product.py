@@ -14,7 +14,6 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
@@ -37,7 +36,7 @@ _GDAL_TYPES = {
 }
 _COMPANIONS = (".aux.xml", ".ovr", ".msk")  # statistics, overviews and masks of a file that was replaced
 _PREDICTED = ("DEFLATE", "LZW", "ZSTD")  # compressions that gain from differences between neighbours
-_COLOUR_NAMES = {ColorInterp.grey: "Gray", ColorInterp.black: "Black"}
+_GDAL_COLOURS = {"other_ir": "OtherIR"}  # GDAL's own names, where more than the case differs
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def assemble(product: Product, store: PartStore, parts: Sequence[Rect], path: Pa
     """
     mosaic = store.folder / "mosaic.vrt"
     mosaic.write_text(_vrt(product, store, parts), encoding="utf-8")
-    with whole_file(path) as temporary:
+    with whole_file(path, store.folder) as temporary:  # a killed process leaves it to the next one to clear
         try:
             rasterio.shutil.copy(str(mosaic), str(temporary), **creation_options(product))
             _read_last(temporary)
@@ -184,7 +183,7 @@ def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:
             Xml.SubElement(element, "NoDataValue").text = repr(product.nodata)
         if band.unit:
             Xml.SubElement(element, "UnitType").text = band.unit
-        Xml.SubElement(element, "ColorInterp").text = _COLOUR_NAMES.get(band.colour, band.colour.name.capitalize())
+        Xml.SubElement(element, "ColorInterp").text = _GDAL_COLOURS.get(band.colour.name, band.colour.name)
         if (band.scale, band.offset) != (1.0, 0.0):
             Xml.SubElement(element, "Offset").text = repr(band.offset)
             Xml.SubElement(element, "Scale").text = repr(band.scale)

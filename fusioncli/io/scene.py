@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from fusioncli.io.layer import Layer, Target
 from fusioncli.io.raster import Raster, describe
 
 _ANY_CRS = CRS.from_epsg(3857)  # stands for "the same unknown CRS on both sides"; nothing is projected
+_SAME_PLANE = 1e-4  # MS pixels between two CRS that then count as one
 _LONGITUDES, _LATITUDES = (-370.0, 370.0), (-90.5, 90.5)
 
 
@@ -141,10 +143,11 @@ def open_pair(request: PairRequest) -> ScenePair:
     notes += _crs_notes(ms_files[0], pan_file)
     ms_grid, note = in_frame_of(pan_file.grid, ms_files[0].grid)
     notes += [note] if note else []
-    ms_grid = _moved(ms_grid, pan_file.grid, request.shift_px)
-    ms_files = tuple(replace(file, grid=ms_grid) for file in ms_files)
     ms_crs = ms_files[0].crs or pan_file.crs
     pan_crs = pan_file.crs or ms_files[0].crs
+    if request.shift_px != (0.0, 0.0):
+        ms_grid = _moved(ms_grid, pan_file.grid, _into_pan_crs(ms_grid, ms_crs, pan_crs), request.shift_px)
+    ms_files = tuple(replace(file, grid=ms_grid) for file in ms_files)
     alignment = align(ms_grid, pan_file.grid, _into_pan_crs(ms_grid, ms_crs, pan_crs))
     if request.bounds:
         alignment = alignment.within(_area(pan_file.grid, request.bounds))
@@ -182,7 +185,7 @@ def _check_roles(ms: Sequence[Raster], pan: Raster) -> None:
 
 
 def _check_position(file: Raster) -> None:
-    """Refuse a file that no grid positions, or one with impossible longitudes and latitudes."""
+    """Refuse a file that no grid positions, or one with a degenerate grid or impossible longitudes and latitudes."""
     if file.sensor_model:
         rpc = file.sensor_model == "rpc"
         how = "-rpc -to RPC_HEIGHT=<metres> (or -to RPC_DEM=<dem.tif>)" if rpc else "-tps"
@@ -191,6 +194,11 @@ def _check_position(file: Raster) -> None:
             "not by a grid",
             f"orthorectify MS and PAN alike first: gdalwarp {how} -t_srs EPSG:<utm zone> -r cubic {file.path} "
             "ortho.tif; or --ignore-georef if both share one corner",
+        )
+    if not (all(map(math.isfinite, file.grid.transform)) and file.grid.transform.determinant):
+        raise DataError(
+            f"{file.path} has a degenerate geotransform: {', '.join(f'{n:g}' for n in file.grid.transform.to_gdal())}",
+            "correct it (gdal_edit.py -a_ullr), or pass --ignore-georef to align by pixel corner",
         )
     if file.crs is None or not file.crs.is_geographic:
         return
@@ -214,28 +222,31 @@ def _crs_notes(ms: Raster, pan: Raster) -> Sequence[str]:
     return []
 
 
-def _moved(ms: Grid, pan: Grid, shift_px: tuple[float, float]) -> Grid:
-    """Shift the MS by (rows, columns) PAN pixels."""
-    if shift_px == (0.0, 0.0):
-        return ms
-    x, y = pan.transform @ (shift_px[1], shift_px[0])
-    x0, y0 = pan.transform @ (0, 0)
-    return replace(ms, transform=Affine.translation(x - x0, y - y0) @ ms.transform)
+def _moved(ms: Grid, pan: Grid, ms_to_pan: Affine | None, shift_px: tuple[float, float]) -> Grid:
+    """Shift the MS by (rows, columns) PAN pixels, in its own CRS."""
+    from_pan = ~(~pan.transform @ (ms_to_pan or ms.transform))
+    (col, row), (col0, row0) = from_pan @ (shift_px[1], shift_px[0]), from_pan @ (0, 0)
+    return replace(ms, transform=ms.transform @ Affine.translation(col - col0, row - row0))
 
 
 def _into_pan_crs(ms: Grid, ms_crs: CRS | None, pan_crs: CRS | None) -> Affine | None:
-    """The MS transform in the CRS of PAN, linearised over the middle of the MS; None when the CRS are the same."""
+    """The MS transform in the CRS of PAN, linearised over the middle of the MS.
+
+    None when the CRS are the same, or are the same plane under two names (with and without heights, say).
+    """
     if ms_crs == pan_crs or ms_crs is None or pan_crs is None:
         return None
     col, row = ms.width / 2, ms.height / 2
-    points = [ms.transform @ p for p in ((col, row), (col + 1, row), (col, row + 1))]
+    points = np.array([ms.transform @ p for p in ((col, row), (col + 1, row), (col, row + 1), *ms.corners)])
     try:
-        xs, ys = transform_points(ms_crs, pan_crs, [p[0] for p in points], [p[1] for p in points])[:2]
+        xs, ys = np.array(transform_points(ms_crs, pan_crs, *points.T)[:2])
     except Exception as error:
         raise DataError(
             f"MS is in {ms.crs}, which cannot be converted to the CRS of PAN, {pan_crs.to_string()[:60]}",
             "reproject one of them first with gdalwarp -t_srs",
         ) from error
+    if np.abs(np.array([xs, ys]).T - points).max() < _SAME_PLANE * abs(ms.transform.determinant) ** 0.5:
+        return None
     linear = Affine(xs[1] - xs[0], xs[2] - xs[0], xs[0], ys[1] - ys[0], ys[2] - ys[0], ys[0])
     return linear @ Affine.translation(-col, -row)
 

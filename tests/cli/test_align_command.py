@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import rasterio
 from affine import Affine
 from conftest import Outcome, Pair, smooth_scene, write_raster
 from raster_files import FINE, fused, rewritten, samples_of
+from rasterio.warp import Resampling, reproject
 from refusals import assert_refused, listing
 from scipy import ndimage
 
@@ -20,16 +22,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreference
 SHIFTS = [(0.0, 0.0), (0.3, -0.6), (-1.25, 2.5), (3.0, 0.4)]
 
 
-def shifted_pair(folder: Path, shift_px: tuple[float, float], georeferenced: bool = True) -> Pair:
-    """MS whose content lies `shift_px` (rows, columns of PAN) away from that of PAN; periodic, so that none is lost."""
+@cache
+def scene_and_spectrum() -> tuple[np.ndarray, np.ndarray]:
+    """Four bands on PAN's grid that wrap around, and their Fourier transform."""
     shape = 4 * 128, 4 * 144
     rng = np.random.default_rng(3)
     texture = sum(s * ndimage.gaussian_filter(rng.normal(size=shape), s, mode="wrap") for s in (2.5, 6, 20))
     own = np.array([20 * ndimage.gaussian_filter(rng.normal(size=shape), 20, mode="wrap") for _ in range(4)])
     scene = 800 + 300 * (texture + 0.3 * own)
-    spectrum = np.fft.fft2(scene)
+    return scene, np.fft.fft2(scene)
+
+
+def shifted_pair(folder: Path, shift_px: tuple[float, float], georeferenced: bool = True) -> Pair:
+    """MS whose content lies `shift_px` (rows, columns of PAN) away from that of PAN; periodic, so that none is lost."""
+    scene, spectrum = scene_and_spectrum()
     moved = np.fft.ifft2([ndimage.fourier_shift(band, shift_px) for band in spectrum]).real
-    ms = moved.reshape(4, shape[0] // 4, 4, shape[1] // 4, 4).mean((2, 4))
+    ms = moved.reshape(4, 128, 4, 144, 4).mean((2, 4))
     grids = (FINE @ Affine.scale(4), FINE) if georeferenced else (None, None)
     return Pair(
         write_raster(folder / "ms.tif", ms.astype("float32"), grids[0]),
@@ -93,6 +101,36 @@ def test_coregistration_on_the_fly(fusion, tmp_path):
         return float(np.sqrt(np.nanmean(difference[:, 40:-40, 40:-40] ** 2)))
 
     assert error(registered, row, col) < 0.25 * error(careless)
+
+
+def test_coregistration_across_coordinate_systems(fusion, tmp_path):
+    """The shift is counted in PAN px, whatever the units of the MS: here degrees."""
+    pair = shifted_pair(tmp_path, (-1.0, 2.0))
+    with rasterio.open(pair.ms) as ms:
+        samples, transform = reproject(
+            ms.read(),
+            src_transform=ms.transform,
+            src_crs=ms.crs,
+            dst_crs="EPSG:4326",
+            resampling=Resampling.cubic,
+            src_nodata=np.nan,
+            dst_nodata=np.nan,
+        )
+    degrees = write_raster(tmp_path / "degrees.tif", samples, transform, crs="EPSG:4326", nodata=np.nan)
+    flags = [
+        "--ms",
+        degrees,
+        "--pan",
+        pair.pan,
+        "-o",
+        tmp_path / "fused.tif",
+        "--bounds",
+        "500030,5699780,500250,5699970",
+    ]
+    facts = fusion("pansharpen", *flags, "--coregister", "--json").json
+    assert facts["verdict"] == "warp"
+    assert facts["shift_px"] == pytest.approx([1.0, -2.0], abs=0.3)
+    assert np.isfinite(samples_of(tmp_path / "fused.tif")).mean() > 0.95
 
 
 def test_a_shift_is_warned_of(fusion, tmp_path):

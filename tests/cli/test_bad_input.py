@@ -127,6 +127,14 @@ def test_impossible_longitudes(make_pair, refuse):
     refuse(replace(pair, ms=bogus), "EPSG:4326 cannot hold longitudes 500000 … 500160", "--ignore-georef")
 
 
+@pytest.mark.parametrize("role", ["ms", "pan"])
+@pytest.mark.parametrize("size", [0.0, float("nan")])
+def test_degenerate_geotransform(make_pair, refuse, role, size):
+    pair = make_pair()
+    flat = rewritten(getattr(pair, role), "flat.tif", transform=Affine(size, 0, 500000, 0, -size, 5700000))
+    refuse(replace(pair, **{role: flat}), "flat.tif has a degenerate geotransform: ", "gdal_edit.py")
+
+
 def test_georeferencing_that_contradicts_the_sizes(make_pair, refuse):
     pair = make_pair()
     wrong = rewritten(pair.ms, "wrong.tif", transform=FINE)

@@ -7,6 +7,8 @@ from refusals import assert_refused, listing
 
 from fusioncli.workflows import engine, plan
 
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
 
 @pytest.fixture
 def misuse(make_pair, fusion, tmp_path):
@@ -131,6 +133,14 @@ def test_creation_option_that_gdal_would_ignore_or_spoil(misuse, flags, reason):
 
 def test_cache_size_that_is_no_number(misuse):
     misuse("GDAL_CACHEMAX takes a number of MB, got 'much'", "GDAL_CACHEMAX=256", "--config", "GDAL_CACHEMAX=much")
+
+
+@pytest.mark.parametrize("name", ["fused.jp2", "fused.PNG", "fused.vrt"])
+def test_name_of_another_format(make_pair, fusion, tmp_path, name):
+    """The file would be a GeoTIFF all the same."""
+    outcome = fusion("pansharpen", *make_pair(shape=(16, 16)).flags, "-o", tmp_path / name)
+    assert_refused(outcome, 2, "the result is a GeoTIFF", "-o fused.tif")
+    assert listing(tmp_path) == {"ms.tif", "pan.tif"}
 
 
 @pytest.mark.parametrize("name", ["tpu", "meta", "cuda:x"])

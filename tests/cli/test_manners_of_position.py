@@ -11,6 +11,7 @@ import rasterio
 from affine import Affine
 from conftest import Pair, write_raster
 from raster_files import FINE, fused, gentle_pair, rewritten, samples_of
+from rasterio.crs import CRS
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 from skimage.registration import phase_cross_correlation
 
@@ -168,6 +169,16 @@ def test_ms_in_another_zone(fusion, tmp_path):
     for band, expected in zip(result[inner], whole[inner], strict=True):
         shift = phase_cross_correlation(expected, band, upsample_factor=50, normalization=None)[0]
         assert np.abs(shift).max() < 0.1
+
+
+@pytest.mark.parametrize("name", ["EPSG:32631+5773", "EPSG:25831", "+proj=utm +zone=31 +datum=WGS84 +units=m"])
+def test_one_plane_under_two_names(fusion, tmp_path, name):
+    """With heights, on a datum a few centimetres away by convention, or spelled out: nothing to resample."""
+    pair = gentle_pair(tmp_path, dtype="uint16")
+    expected = fused(fusion, pair, tmp_path / "expected.tif")
+    other = replace(pair, ms=rewritten(pair.ms, "named.tif", crs=CRS.from_user_input(name)))
+    assert fusion("pansharpen", *other.flags, "--dry-run", "--json").json["verdict"] == "paste"
+    np.testing.assert_array_equal(fused(fusion, other, tmp_path / "fused.tif"), expected)
 
 
 def test_geographic_coordinates(fusion, tmp_path):

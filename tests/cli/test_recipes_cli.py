@@ -52,15 +52,15 @@ def test_check_takes_all_packaged_recipes(fusion):
 
 def test_check_names_every_problem_of_every_recipe(fusion, tmp_path):
     text = recipe_text("pnn-small")
-    (tmp_path / "a.toml").write_text(text.replace("learning_rate", "lerning_rate").replace("steps = 2000", "steps = 0"))
+    (tmp_path / "a.toml").write_text(text.replace("learning_rate", "lerning_rate").replace("steps = 1200", "steps = 0"))
     (tmp_path / "b.toml").write_text(text.replace("[data]", "[data"))
-    (tmp_path / "c.toml").write_text(text.replace("patch_px = 64", 'patch_px = 64\nsensor = "QBX"'))
+    (tmp_path / "c.toml").write_text(text.replace("patch_px = 32 ", 'patch_px = 32\nsensor = "QBX"'))
     outcome = fusion("recipes", "check", "pnn-small", "a.toml", "b.toml", "c.toml", "missing")
     assert outcome.code == 2
     assert outcome.stdout.splitlines() == ["pnn-small: right", *(f"{x}: wrong" for x in ("a.toml", "b.toml", "c.toml")),
                                            "missing: wrong"]  # fmt: skip
     problems = [line for line in outcome.stderr.splitlines() if line.startswith("problem: ")]
-    assert problems[0].startswith("problem: a.toml: optimiser.lerning_rate = 0.001 is no setting (did you mean")
+    assert problems[0].startswith("problem: a.toml: optimiser.lerning_rate = 0.002 is no setting (did you mean")
     assert problems[1] == "problem: a.toml: training.steps = 0 should be at least 1"
     assert problems[2].startswith("problem: b.toml: recipe b.toml is not TOML")
     assert problems[3].startswith("problem: c.toml: ") and "QBX" in problems[3]

@@ -20,7 +20,7 @@ def identity(**facts):
 def test_it_is_that_of_the_recipe():
     own = identity(sensor="QB", recipe="pnn-small", metrics={"ERGAS": 1.5}, licence="CC-BY-4.0")
     assert (own.kind, own.arch, own.bands, own.ratio, own.version) == ("full", "pnn", 4, 4, __version__)
-    assert own.arch_config == {"widths": [64, 32], "kernels_px": [9, 5, 5], "residual": True}
+    assert own.arch_config == {"widths": [48, 32], "kernels_px": [7, 5, 3], "residual": True}
     assert own.model() == load_recipe("pnn-small").model
 
 

@@ -52,7 +52,7 @@ def test_the_resolved_recipe_is_the_recipe(name, tmp_path):
 def test_the_resolved_recipe_names_every_setting():
     tables = tomllib.loads(dump_recipe(load_recipe("pnn-small")))
     assert tables["training"]["accumulate"] == 1 and tables["checkpoint"]["keep"] == 2
-    assert tables["model"]["options"] == {"widths": [64, 32], "kernels_px": [9, 5, 5], "residual": True}
+    assert tables["model"]["options"] == {"widths": [48, 32], "kernels_px": [7, 5, 3], "residual": True}
 
 
 def test_layers():
@@ -68,7 +68,7 @@ def test_drawn_scenes_replace_files():
 
 def test_every_problem_at_once(written):
     path = written(
-        ("learning_rate = 1e-3", "lerning_rate = 1e-3"),
+        ("learning_rate = 2e-3", "lerning_rate = 2e-3"),
         ("batch_size = 32", "batch_size = 0"),
         ('kind = "cosine"', 'kind = "cosin"'),
         ("bands = 4\n", ""),
@@ -81,7 +81,7 @@ def test_every_problem_at_once(written):
     assert [problem.text for problem in caught.value.problems] == [
         "model.bands is missing",
         "data.batch_size = 0 should be at least 1",
-        "optimiser.lerning_rate = 0.001 is no setting (did you mean learning_rate?)",
+        "optimiser.lerning_rate = 0.002 is no setting (did you mean learning_rate?)",
         "schedule.kind = 'cosin' should be 'constant', 'step' or 'cosine' (did you mean cosine?)",
         "training.steps = 'many' should be a whole number",
         "validation.metrics.0 = 'sam' should be 'SAM', 'ERGAS', 'Q2n', 'Q', 'SCC', 'PSNR_pooled', 'PSNR_band_mean', "

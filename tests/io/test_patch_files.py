@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +10,7 @@ import pytest
 from conftest import write_raster
 from scipy.io import savemat
 
+from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.cave import open_cave
 from fusioncli.io.patch_arrays import Stack, load_stack
@@ -105,6 +105,23 @@ def test_nothing_is_left_of_a_file_that_fails(tmp_path):
         _ = 1 / 0
     with pytest.raises(ValueError, match="2 of 5 patches"), LAYOUT.write(path, overwrite=False) as writer:
         writer.append({name: image[:2] for name, image in images().items()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_is_an_error_of_the_place(tmp_path):
+    """A limit on the size of files stands for it."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with (
+            pytest.raises(DataError, match=r"p\.h5 cannot be written") as caught,
+            LAYOUT.write(tmp_path / "p.h5", overwrite=False) as writer,
+        ):
+            writer.append(images())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.exit_code == 3
     assert list(tmp_path.iterdir()) == []
 
 
@@ -220,15 +237,9 @@ def test_a_cave_folder_is_a_cube(tmp_path):
     (folder / "beads_RGB.bmp").write_bytes(b"")
     for place in (folder, folder.parent):
         layer = open_cave(place)
-        samples, valid = layer.read(replace(layer_rect(layer), row1=12))
+        samples, valid = layer.read(Rect(0, 0, 12, 10))
         np.testing.assert_array_equal(samples, cube)
         assert valid is None
     (folder / "beads_ms_07.png").unlink()
     with pytest.raises(DataError, match="30 of the 31 bands"):
         open_cave(folder)
-
-
-def layer_rect(layer):
-    from fusioncli.core.tiling import Rect
-
-    return Rect(0, 0, *layer.shape)

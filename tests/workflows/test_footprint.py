@@ -1,7 +1,6 @@
 """The peak memory of a whole process: within the plan, and flat when the scene grows."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -32,26 +31,27 @@ def write_scene(tmp_path):
 
 
 def run_alone(pair):
-    """The command in a process of its own: what it said, and its peak memory in MB."""
-    program = "from fusioncli.cli.main import run; run()"
+    """The command in a process of its own: what it said, and its peak memory in MB.
+
+    Read from the process itself, because the figure that a parent gets includes what the parent held when it forked.
+    """
+    program = (
+        "import sys; from pathlib import Path; from fusioncli.cli.main import main; code = main(sys.argv[1:]);"
+        "status = Path('/proc/self/status').read_text();"
+        "print(status.split('VmHWM:')[1].split()[0], file=sys.stderr); sys.exit(code)"
+    )
     flags = ["-o", str(pair.ms.with_name("fused.tif")), "--overwrite", "--threads", "1", "--method", "gsa", "--json"]
-    command = [sys.executable, "-c", program, "pansharpen", *pair.flags, *flags, "--mem-limit", "700"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return json.loads(said), usage.ru_maxrss / 1024
+    command = [sys.executable, "-c", program, "pansharpen", *pair.flags, *flags, "--mem-limit", "700", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout), int(done.stderr.split()[-1]) / 1024
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_flat_when_the_scene_grows_fourfold(write_scene):
     small, small_mb = run_alone(write_scene(2048))
     large, large_mb = run_alone(write_scene(4096))
     assert large["output_mb"] == pytest.approx(4 * small["output_mb"], rel=0.01)
     assert large["memory_mb"] == small["memory_mb"] <= 700
     assert large_mb < large["memory_mb"]
-    assert large_mb - small_mb < 0.8 * (
-        large["output_mb"] - small["output_mb"]
-    )  # in float32 it would be twice the latter
+    # GDAL's cache fills by some tens of MB; the scene itself, held in float32, would be twice this bound
+    assert large_mb - small_mb < large["output_mb"] - small["output_mb"]

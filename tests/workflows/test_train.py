@@ -32,12 +32,12 @@ def patches(tmp_path):
 def test_training_learns_and_reports(patches):
     witness = Witness()
     report = train(
-        request(patches, training__steps=60, validation__every_steps=20, optimiser__learning_rate=0.02), witness
+        request(patches, training__steps=60, validation__every_steps=20, optimiser__learning_rate=0.005), witness
     )
     assert [event.step for event in witness.of(Started)] == [0]
     validated = witness.of(Validated)
     assert [event.step for event in validated] == [20, 40, 60]
-    assert validated[-1].figures["ERGAS"] < 0.8 * validated[0].figures["ERGAS"]
+    assert validated[-1].figures["ERGAS"] < 0.7 * validated[0].figures["ERGAS"]
     losses = [event.loss for event in witness.of(Progressed)]
     assert losses[-1] < losses[0]
     best = min(validated, key=lambda event: event.figures["ERGAS"])
@@ -134,13 +134,13 @@ def test_packaged_recipes_train(name, tmp_path):
 
 
 SPOILED = {
-    "value_max": (dict(value_max=500), {}, "more than value_max 500", DataError),
-    "unstated": (dict(value_max=None), {}, "states value_max", UsageError),
-    "bands": (dict(bands=8), {}, "has 8 bands, the recipe's model.bands is 4", DataError),
-    "ratio": (dict(ratio=2), {}, "expected 1 x 32 x 32|expected 4 x 64 x 64", DataError),
-    "nan": (dict(gt=np.full((10, 4, 32, 32), np.nan, np.float32)), {}, "holds NaN", DataError),
-    "small": (dict(side_px=8), {}, "data.patch_px is 16", DataError),
-    "missing": ({}, dict(data__train="nowhere.h5"), "no such file", DataError),
+    "value_max": ({"value_max": 500}, {}, "more than value_max 500", DataError),
+    "unstated": ({"value_max": None}, {}, "states value_max", UsageError),
+    "bands": ({"bands": 8}, {}, "has 8 bands, the recipe's model.bands is 4", DataError),
+    "ratio": ({"ratio": 2}, {}, "expected 1 x 32 x 32|expected 4 x 64 x 64", DataError),
+    "nan": ({"gt": np.full((10, 4, 32, 32), np.nan, np.float32)}, {}, "holds NaN", DataError),
+    "small": ({"side_px": 8}, {}, "data.patch_px is 16", DataError),
+    "missing": ({}, {"data__train": "nowhere.h5"}, "no such file", DataError),
 }
 
 
@@ -156,7 +156,7 @@ def test_spoiled_patches_are_refused(case, patches):
 
 def test_training_and_validation_must_agree(patches):
     write_patches(patches / "validation.h5", value_max=4095)
-    with pytest.raises(DataError, match="2047.*4095"):
+    with pytest.raises(DataError, match=r"2047.*4095"):
         train(request(patches), Witness())
 
 

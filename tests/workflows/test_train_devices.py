@@ -37,8 +37,8 @@ def test_errors_of_a_process_arrive(patches):
     assert caught.value.hint.startswith("--set model.bands=8")
 
 
-def test_a_batch_must_be_shared_equally(patches, monkeypatch):
-    with pytest.raises(UsageError, match="data.batch_size = 5") as caught:
+def test_a_batch_must_be_shared_equally(patches):
+    with pytest.raises(UsageError, match=r"data\.batch_size = 5") as caught:
         train(request(patches, devices=2, data__batch_size=5), Witness())
     assert caught.value.hint == "--set data.batch_size=6"
 
@@ -57,7 +57,9 @@ def test_slurm_is_understood():
     assert (said["MASTER_ADDR"], said["MASTER_PORT"]) == ("gpu07", "30067")
 
 
-@pytest.mark.parametrize("environment", [{}, {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, {"RANK": "0", "SLURM_NTASKS": "4"}])
+@pytest.mark.parametrize(
+    "environment", [{}, {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, {"RANK": "0", "SLURM_NTASKS": "4"}]
+)
 def test_slurm_is_left_alone(environment):
     before = dict(environment)
     adopt_slurm(environment)
@@ -66,7 +68,13 @@ def test_slurm_is_left_alone(environment):
 
 @pytest.mark.parametrize(
     ("nodes", "first"),
-    [("n1", "n1"), ("n1,n2", "n1"), ("gpu[03-07,12],fat1", "gpu03"), ("a[1,3]-ib", "a1-ib"), ("node-[001-010]", "node-001")],
+    [
+        ("n1", "n1"),
+        ("n1,n2", "n1"),
+        ("gpu[03-07,12],fat1", "gpu03"),
+        ("a[1,3]-ib", "a1-ib"),
+        ("node-[001-010]", "node-001"),
+    ],
 )
 def test_first_host(nodes, first):
     assert first_host(nodes) == first

@@ -32,8 +32,8 @@ def test_cosine(tmp_path):
 
 
 def test_stairs(tmp_path):
-    changed = {"schedule__kind": "step", "schedule__every_steps": 4, "schedule__decay": 0.5, "schedule__warmup_steps": 1}
-    assert rates(tmp_path, **changed) == pytest.approx([0.1] + [0.1] * 4 + [0.05] * 4 + [0.025])
+    changed = {"schedule__every_steps": 4, "schedule__decay": 0.5, "schedule__warmup_steps": 1}
+    assert rates(tmp_path, schedule__kind="step", **changed) == pytest.approx([0.1] + [0.1] * 4 + [0.05] * 4 + [0.025])
 
 
 def test_constant(tmp_path):

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from training_runs import Stop, Witness, request, settings, write_patches
+from training_runs import CrashError, Witness, request, settings, write_patches
 
 from fusioncli.errors import DataError
 from fusioncli.workflows.train.events import Progressed, Started, Validated
@@ -28,7 +28,7 @@ def patches(tmp_path):
 @pytest.mark.parametrize("step", [8, 20, 40])
 def test_a_crash_costs_nothing_but_time(patches, step):
     whole = train(request(patches, "whole", **AVERAGED), Witness())
-    with pytest.raises(Stop):
+    with pytest.raises(CrashError):
         train(request(patches, **AVERAGED), Witness(lambda event: getattr(event, "step", 0) == step))
     witness = Witness()
     resumed = train(request(patches, **AVERAGED), witness)
@@ -49,11 +49,11 @@ def test_kill_9(patches):
     assert process.wait() == -signal.SIGKILL
     reached = max(int(path.stem[5:]) for path in (patches / "run" / "checkpoints").glob("step-*.pt"))
     witness = Witness(lambda event: isinstance(event, Validated))
-    with pytest.raises(Stop):
+    with pytest.raises(CrashError):
         train(request(patches, **long), witness)
     assert witness.of(Started)[0].step == reached < 100
     whole = Witness(lambda event: isinstance(event, Validated))
-    with pytest.raises(Stop):
+    with pytest.raises(CrashError):
         train(request(patches, "whole", **long), whole)
     assert witness.of(Validated) == whole.of(Validated)
     ours, theirs = (patches / name / "weights.safetensors" for name in ("run", "whole"))
@@ -131,7 +131,7 @@ def test_foreign_weights_are_not_overwritten(patches):
 
 
 def test_more_or_less_frequent_checkpoints_are_the_same_run(patches):
-    with pytest.raises(Stop):
+    with pytest.raises(CrashError):
         train(request(patches), Witness(lambda event: getattr(event, "step", 0) == 8))
     assert train(request(patches, checkpoint__every_steps=2), Witness()).resumed_from == 5
 

@@ -39,6 +39,7 @@ def settings(folder: Path, **changed):
         "model.options.widths": [6],
         "model.options.kernels_px": [5, 3],
         "training.steps": 12,
+        "training.ema_decay": 0,
         "schedule.warmup_steps": 2,
         "validation.every_steps": 4,
         "validation.metrics": ["SAM", "ERGAS"],
@@ -53,7 +54,7 @@ def request(folder: Path, run: str = "run", devices: int = 1, resume: bool = Tru
     return TrainRequest(recipe, folder / run, devices, "cpu", resume)
 
 
-class Stop(Exception):
+class CrashError(Exception):
     """What a listener raises to end a run as abruptly as a crash."""
 
 
@@ -67,7 +68,7 @@ class Witness(list):
     def __call__(self, event):
         self.append(event)
         if self.fatal(event):
-            raise Stop
+            raise CrashError
 
     def of(self, kind):
         return [event for event in self if isinstance(event, kind)]

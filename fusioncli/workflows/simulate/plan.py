@@ -17,7 +17,7 @@ from fusioncli.io.patch_writer import PatchLayout, PatchNumbers
 from fusioncli.workflows.coregister import open_registered
 from fusioncli.workflows.evaluate.peak import find_peak
 from fusioncli.workflows.evaluate.protocol import find_protocol
-from fusioncli.workflows.plan import _sensor as sensor_of
+from fusioncli.workflows.plan import choose_sensor
 from fusioncli.workflows.simulate.areas import Block, Cutting, blocks, split
 from fusioncli.workflows.simulate.cube import CubeSource, find_protocol_name, open_cube, read_responses
 from fusioncli.workflows.simulate.pair import PairSource
@@ -89,7 +89,7 @@ def plan_pairs(request: SceneRequest, progress: Progress) -> SimulationPlan:
     sources, notes = [], []
     for files in request.pairs:
         pair, _ = open_registered(files, request.coregister)
-        sensor, note = sensor_of(request.sensor, pair)
+        sensor, note = choose_sensor(request.sensor, pair)
         peak = find_peak(output.peak, pair.ms.files[0], sensor)
         sources.append(PairSource(pair, sensor, protocol, peak.value, output.licence))
         notes += [*pair.notes, note, f"value_max is {peak.value:g} ({peak.source})"]

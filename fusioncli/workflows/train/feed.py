@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
-import numpy as np
 import torch
 
 from fusioncli.config.recipe import Recipe
 from fusioncli.errors import UsageError
 from fusioncli.workflows.train.learner import Batch
 from fusioncli.workflows.train.world import World
+from fusioncli.workflows.training_data import PatchSet
 
 _AHEAD = 3  # batches
 
@@ -33,22 +32,6 @@ class Pick:
     index: int
 
 
-class TrainingSet(Protocol):
-    """Patches to learn from."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-        ...
-
-    def order(self, epoch: int) -> np.ndarray:
-        """Indices of all patches in the order of an epoch."""
-        ...
-
-    def batch(self, picks: Sequence[Pick]) -> Mapping[str, np.ndarray]:
-        """gt, ms, lms and pan, (N, bands, h, w) float32 in units of `value_max`."""
-        ...
-
-
 class Feed:
     """The batches of one process of a run.
 
@@ -56,7 +39,7 @@ class Feed:
     of devices.
     """
 
-    def __init__(self, data: TrainingSet, recipe: Recipe, world: World) -> None:
+    def __init__(self, data: PatchSet, recipe: Recipe, world: World) -> None:
         self._data, self._world = data, world
         self._passes, self._batch_size = recipe.training.accumulate, recipe.data.batch_size
         if self._batch_size % world.size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -85,8 +85,10 @@ class Learner:
 
     def __init__(self, recipe: Recipe, world: World) -> None:
         self.arithmetic = Arithmetic.of(recipe.training.precision, world.device)
-        network = build_network(recipe.model)
-        self.network = network.to(world.device, memory_format=torch.channels_last)  # a quarter faster on a CPU
+        network: Any = build_network(recipe.model)
+        self.network: nn.Module = network.to(
+            world.device, memory_format=torch.channels_last
+        )  # a quarter faster on a CPU
         self._recipe, self._world = recipe, world
         self._mean = RunningMean(self.network, decay) if (decay := recipe.training.ema_decay) else None
         if recipe.training.gradient_checkpointing:
@@ -157,4 +159,4 @@ def _checkpoint_gradients(network: nn.Module, arch: str) -> None:
     if not hasattr(network, "gradient_checkpointing"):
         hint = "--set training.gradient_checkpointing=false"
         raise UsageError(f"{arch} offers no gradient checkpointing", hint)
-    network.gradient_checkpointing = True
+    cast(Any, network).gradient_checkpointing = True

@@ -21,7 +21,6 @@ from fusioncli.metrics.suites import SuiteSettings, reduced_resolution
 from fusioncli.models.weights import save_weights
 from fusioncli.workflows.train import records
 from fusioncli.workflows.train.checkpoint import Checkpoints, Lineage, RunState, generators, restore_generators
-from fusioncli.workflows.train.data import PatchSet
 from fusioncli.workflows.train.events import Event, Listener, Progressed, Started, Validated
 from fusioncli.workflows.train.feed import Feed
 from fusioncli.workflows.train.interruption import Interruption, listen_for_interruption
@@ -30,6 +29,7 @@ from fusioncli.workflows.train.request import TrainReport, TrainRequest
 from fusioncli.workflows.train.sources import open_training, open_validation
 from fusioncli.workflows.train.validate import Validation
 from fusioncli.workflows.train.world import World, join_world
+from fusioncli.workflows.training_data import PatchSet
 
 _REPORT_EVERY = 10  # steps, at most; several processes agree then on whether to leave
 

@@ -1,17 +1,16 @@
-"""From the files that a recipe names to patches in memory, with everything checked that could spoil a run."""
+"""From the files that a recipe names to patches, with everything checked that could spoil a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fusioncli.config.recipe import Recipe, Synthetic
 from fusioncli.errors import DataError, UsageError
+from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patches import PatchFile, open_patches
-from fusioncli.workflows.train.data import NAMES, PatchSet, SetFacts
+from fusioncli.workflows.training_data import PAN_NAMES, PatchSet, load_patches
 
 
 def open_training(recipe: Recipe) -> PatchSet:
@@ -22,7 +21,7 @@ def open_training(recipe: Recipe) -> PatchSet:
         UsageError: nobody states `value_max`.
     """
     found = _open(recipe, recipe.data.train, "data.train")
-    side = min(found.images["gt"].shape[-2:])
+    side = min(found.stacks["gt"].shape[-2:])
     if side < recipe.data.patch_px:
         raise DataError(
             f"data.patch_px is {recipe.data.patch_px}, the patches of data.train are {side} px",
@@ -53,18 +52,16 @@ def open_validation(recipe: Recipe, training: PatchSet) -> PatchSet | None:
 def _open(recipe: Recipe, source: Synthetic | Sequence[str], setting: str) -> PatchSet:
     if isinstance(source, Synthetic):
         raise UsageError(f"{setting} draws scenes, which is not offered yet", "write them with fusion simulate first")
-    files = [file for path in source for file in open_patches(Path(path), NAMES)]
+    files = [file for path in source for file in open_patches(Path(path), PAN_NAMES)]
     facts = _common_facts(recipe, files)
-    parts = []
     for file in files:
         _check_shapes(recipe, file)
-        parts.append(_load(file))
-        _check_peak(file, parts[-1], facts.value_max)
-    images = {name: np.concatenate([part[name] for part in parts]) for name in NAMES}
-    return PatchSet(images, facts, recipe.model.ratio, recipe.training.seed, recipe.data.patch_px, recipe.data.augment)
+    stacks = load_patches(files, PAN_NAMES, facts)
+    data, seed = recipe.data, recipe.training.seed
+    return PatchSet(stacks, facts, recipe.model.ratio, seed, data.patch_px, data.augment)
 
 
-def _common_facts(recipe: Recipe, files: Sequence[PatchFile]) -> SetFacts:
+def _common_facts(recipe: Recipe, files: Sequence[PatchFile]) -> PatchFacts:
     """What the recipe states, or else all files alike."""
     data = recipe.data
     value_max = data.value_max or _agreed(files, "value_max")
@@ -73,11 +70,12 @@ def _common_facts(recipe: Recipe, files: Sequence[PatchFile]) -> SetFacts:
             f"neither the recipe nor {files[0].path} states value_max, the DN that is mapped to 1",
             "for 11-bit sensors: --set data.value_max=2047",
         )
-    return SetFacts(
-        value_max,
-        data.sensor or _agreed(files, "sensor") or "",
-        data.upsampler or _agreed(files, "upsampler") or "",
-        recipe.licence or _agreed(files, "licence") or "",
+    return PatchFacts(
+        value_max=value_max,
+        sensor=data.sensor or _agreed(files, "sensor"),
+        upsampler=data.upsampler or _agreed(files, "upsampler"),
+        phase=_agreed(files, "phase"),
+        licence=recipe.licence or _agreed(files, "licence"),
     )
 
 
@@ -112,32 +110,3 @@ def _check_shapes(recipe: Recipe, file: PatchFile) -> None:
 
 def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
-
-
-def _load(file: PatchFile) -> dict[str, np.ndarray]:
-    """All patches of a file: whole numbers in 16 bit, others in float32."""
-    samples = [file.sample(number) for number in range(file.count)]
-    loaded = {name: np.stack([sample[name] for sample in samples]) for name in NAMES}
-    for name, images in loaded.items():
-        bad = ~np.isfinite(images).all((1, 2, 3))
-        if bad.any():
-            raise DataError(
-                f"{file.path}: {name} of patch {int(bad.argmax())} holds NaN or infinite values "
-                f"({int(bad.sum())} of {len(bad)} patches do)",
-                "leave these patches out, or cut them again with fusion simulate, which skips missing pixels",
-            )
-    return {name: _compact(images) for name, images in loaded.items()}
-
-
-def _compact(images: np.ndarray) -> np.ndarray:
-    whole = images.min() >= 0 and images.max() < 2**16 and np.array_equal(images, np.rint(images))
-    return images.astype(np.uint16 if whole else np.float32)
-
-
-def _check_peak(file: PatchFile, images: Mapping[str, np.ndarray], value_max: float) -> None:
-    for name, image in images.items():
-        if (highest := float(image.max())) > value_max:
-            raise DataError(
-                f"{file.path}: {name} holds {highest:g}, more than value_max {value_max:g}",
-                "state the true peak: --set data.value_max=…",
-            )

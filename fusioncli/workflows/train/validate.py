@@ -14,9 +14,9 @@ from fusioncli.config.recipe import Recipe
 from fusioncli.errors import DataError
 from fusioncli.metrics.contract import Metric
 from fusioncli.metrics.suites import Suite, SuiteSettings, reduced_resolution
-from fusioncli.workflows.train.data import PatchSet
 from fusioncli.workflows.train.learner import Learner
 from fusioncli.workflows.train.world import World
+from fusioncli.workflows.training_data import PatchSet
 
 _BATCH = 8  # patches per forward pass; fixed, because figures may depend on it in the last digit
 
@@ -26,7 +26,7 @@ class Validation:
 
     def __init__(self, data: PatchSet, recipe: Recipe, world: World) -> None:
         self._data, self._world = data, world
-        self._settings = SuiteSettings(recipe.model.ratio, data.facts.value_max)
+        self._settings = SuiteSettings(recipe.model.ratio, data.facts.value_max or 1.0)
         self._names = recipe.validation.metrics
 
     def measure(self, learner: Learner) -> dict[str, float]:
