@@ -14,6 +14,8 @@ from refusals import assert_refused, listing
 
 from fusioncli.workflows import fuse, plan
 
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+
 NO_WORK = ("open_registered", "build")
 """Names in the plan module behind which every pixel is read."""
 
@@ -167,3 +169,13 @@ def test_band_files_leave_nothing_behind_either(make_pair, fusion, small_disk, m
     outcome = fusion("pansharpen", *flags, "--pan", pair.pan, "-o", small_disk / "fused.tif")
     assert_refused(outcome, 3, "is full")
     assert listing(small_disk) == set()
+
+
+def test_rubbish_of_a_killed_process_is_cleared(make_pair, fusion, tmp_path):
+    """Half a product, and parts of a job with other settings."""
+    stale = tmp_path / "fused.tif.parts" / "0123456789ab"
+    stale.mkdir(parents=True)
+    (stale / ".fused.tif.4711.tmp.tif").write_bytes(bytes(1000))
+    (stale / "part_r0_c0_256x320.tif").write_bytes(bytes(1000))
+    assert fusion("pansharpen", *make_pair().flags, "-o", tmp_path / "fused.tif").code == 0
+    assert listing(tmp_path) == {"ms.tif", "pan.tif", "fused.tif"}

@@ -87,7 +87,7 @@ def test_every_problem_at_once(written):
         "validation.metrics.0 = 'sam' should be 'SAM', 'ERGAS', 'Q2n', 'Q', 'SCC', 'PSNR_pooled', 'PSNR_band_mean', "
         "'RMSE_pooled', 'RMSE_band_mean', 'SSIM' or 'CC' (did you mean SAM?)",
         "learning_rate = 0.1 is no setting (did you mean optimiser.learning_rate?)",
-        "chekpoint = {'every_steps': 250} is no setting (did you mean checkpoint?)",
+        "chekpoint = {'every_steps': 100} is no setting (did you mean checkpoint?)",
     ]
     assert caught.value.exit_code == 2
     assert all(problem.text in caught.value.message for problem in caught.value.problems)

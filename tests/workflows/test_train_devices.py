@@ -1,12 +1,16 @@
 """Several processes train the weights that one trains; their errors and signals arrive."""
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from training_runs import Witness, request, write_patches
 
 from fusioncli.errors import DataError, UsageError
 from fusioncli.workflows.train.events import Progressed, Started, Validated
+from fusioncli.workflows.train.feed import Feed
 from fusioncli.workflows.train.launch import adopt_slurm, first_host, train
+from fusioncli.workflows.train.sources import open_training
+from fusioncli.workflows.train.world import World
 
 CHANGED = {"training__ema_decay": 0.9, "optimiser__clip_norm": 0.05, "training__accumulate": 2, "data__batch_size": 6}
 
@@ -38,8 +42,9 @@ def test_errors_of_a_process_arrive(patches):
 
 
 def test_a_batch_must_be_shared_equally(patches):
+    recipe = request(patches, data__batch_size=5).recipe
     with pytest.raises(UsageError, match=r"data\.batch_size = 5") as caught:
-        train(request(patches, devices=2, data__batch_size=5), Witness())
+        Feed(open_training(recipe), recipe, World(0, 2, torch.device("cpu")))
     assert caught.value.hint == "--set data.batch_size=6"
 
 

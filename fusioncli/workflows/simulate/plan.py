@@ -15,7 +15,7 @@ from fusioncli.errors import DataError
 from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patch_writer import PatchLayout, PatchNumbers
 from fusioncli.workflows.coregister import open_registered
-from fusioncli.workflows.evaluate.peak import find_peak
+from fusioncli.workflows.evaluate.peak import STATED, Peak, find_peak
 from fusioncli.workflows.evaluate.protocol import find_protocol
 from fusioncli.workflows.plan import choose_sensor
 from fusioncli.workflows.simulate.areas import Block, Cutting, blocks, split
@@ -92,7 +92,7 @@ def plan_pairs(request: SceneRequest, progress: Progress) -> SimulationPlan:
         sensor, note = choose_sensor(request.sensor, pair)
         peak = find_peak(output.peak, pair.ms.files[0], sensor)
         sources.append(PairSource(pair, sensor, protocol, peak.value, output.licence))
-        notes += [*pair.notes, note, f"value_max is {peak.value:g} ({peak.source})"]
+        notes += [*pair.notes, note, _peak_note(peak)]
     return _plan(sources, request, notes, progress)
 
 
@@ -113,8 +113,13 @@ def plan_cubes(request: CubeRequest, progress: Progress) -> SimulationPlan:
         peak = find_peak(output.peak, layer.files[0], None)
         responses = read_responses(request.responses, bands)
         sources.append(CubeSource(layer, request.ratio, responses, sensor, protocol, peak.value, output.licence))
-        notes += [sensor.note, f"value_max is {peak.value:g} ({peak.source})"]
+        notes += [sensor.note, _peak_note(peak)]
     return _plan(sources, request, notes, progress)
+
+
+def _peak_note(peak: Peak) -> str:
+    """A sentence, unless the user stated it."""
+    return "" if peak.source == STATED else f"value_max is {peak.value:g} ({peak.source})"
 
 
 def _plan(
