@@ -98,7 +98,7 @@ def run() -> None:
 
 
 def _interrupted() -> int:
-    typer.echo("interrupted: finished parts are kept, the same command resumes", err=True)
+    typer.echo("interrupted: what is finished is kept, the same command resumes", err=True)
     return INTERRUPTED
 
 

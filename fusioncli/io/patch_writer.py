@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
@@ -89,31 +89,32 @@ class PatchLayout:
         Raises:
             DataError: the file exists (without overwrite), or the disk is full.
         """
-        import h5py
-
         check_writable(path, overwrite, self.bytes)
-        with whole_file(path) as temporary, _closing(h5py.File(temporary, "w"), path) as file:
-            file.attrs.update(self.facts.attributes())
-            for name, shape in self.shapes.items():
-                file.create_dataset(name, (self.count, *shape), self.numbers.dtype)
-            writer = PatchWriter(self, file)
-            yield writer
+        with whole_file(path) as temporary:
+            offsets = self._lay_out(temporary)
+            with temporary.open("rb+") as file:
+                writer = PatchWriter(self.numbers, file, offsets)
+                yield writer
             if writer.done != self.count:
                 raise ValueError(f"{writer.done} of {self.count} patches were written")
 
+    def _lay_out(self, path: Path) -> dict[str, int]:
+        """Write everything but the samples; returns where those of each image belong.
 
-@contextmanager
-def _closing(file: Any, path: Path) -> Iterator[Any]:  # noqa: ANN401 - h5py.File, untyped
-    """Close the file; only then does HDF5 notice a disk that is full."""
-    try:
-        yield file
-    finally:
-        try:
-            file.close()
-        except RuntimeError as error:
-            raise DataError(
-                f"{path} cannot be written ({error})", "is the disk full? Free some space, or write elsewhere with -o"
-            ) from error
+        HDF5 does not survive a disk that fills up, so that it writes these few kB only.
+        """
+        import h5py
+
+        with path.open("wb") as file:
+            file.truncate(self.bytes)  # fails where such a file cannot be
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        with h5py.File(path, "w") as file:
+            file.attrs.update(self.facts.attributes())
+            for name, shape in self.shapes.items():
+                file.create_dataset(name, (self.count, *shape), self.numbers.dtype, dcpl=properties)
+            return {name: file[name].id.get_offset() for name in self.shapes}
 
 
 class PatchWriter:
@@ -123,12 +124,14 @@ class PatchWriter:
         done: patches written so far.
     """
 
-    def __init__(self, layout: PatchLayout, file: Any) -> None:  # noqa: ANN401 - h5py.File, untyped
-        self._numbers, self._file, self.done = layout.numbers, file, 0
+    def __init__(self, numbers: PatchNumbers, file: BinaryIO, offsets: Mapping[str, int]) -> None:
+        self._numbers, self._file, self._offsets, self.done = numbers, file, offsets, 0
 
     def append(self, images: Images) -> None:
         """Store some patches, (n, bands, h, w) each, DN."""
-        stop = self.done + len(next(iter(images.values())))
+        count = len(next(iter(images.values())))
         for name, image in images.items():
-            self._file[name][self.done : stop] = self._numbers.store(image)
-        self.done = stop
+            samples = np.ascontiguousarray(self._numbers.store(image))
+            self._file.seek(self._offsets[name] + self.done * (samples.nbytes // count))
+            self._file.write(samples.data)
+        self.done += count

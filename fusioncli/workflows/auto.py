@@ -38,7 +38,8 @@ def choose_method(name: str, weights: Path | None = None) -> tuple[str, str]:
 
 def _network(name: str, weights: Path) -> str:
     if weights.suffix != WEIGHTS_SUFFIX:
-        raise UsageError(f"--weights takes a file {WEIGHTS_SUFFIX}, got {weights}", "see what there is: fusion weights ls")
+        hint = "see what there is: fusion weights ls"
+        raise UsageError(f"--weights takes a file {WEIGHTS_SUFFIX}, got {weights}", hint)
     if name.lower() == AUTO:
         return str(weights)
     method = find_method(name)

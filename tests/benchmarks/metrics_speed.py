@@ -64,7 +64,7 @@ def compare_q2n(size: int) -> None:
     torch.set_num_threads(1)
     ours = best(lambda: Q2n().update(reference, fused).compute())
     naive = best(lambda: naive_q2n_map(*arrays), runs=1)
-    print(f"Q2n, {size} x {size} x 8, one thread: naive {naive:.2f} s, ours {ours:.3f} s, {naive / ours:.1f} times faster")
+    print(f"Q2n, {size} x {size} x 8, one thread: naive {naive:.2f} s, ours {ours:.3f} s: {naive / ours:.1f} times")
 
 
 def compare_suite(size: int) -> None:
@@ -89,7 +89,8 @@ def compare_suite(size: int) -> None:
         folder = Path(name)
         write_scene(folder, size)
         request = FuseRequest(
-            PairRequest((str(folder / "ms.tif"),), str(folder / "pan.tif")), OutputRequest(folder / "out.tif", overwrite=True)
+            PairRequest((str(folder / "ms.tif"),), str(folder / "pan.tif")),
+            OutputRequest(folder / "out.tif", overwrite=True),
         )
         fusing = best(lambda: run_fusion(plan_fusion(request), lambda *_: None))
     measuring = best(measure)

@@ -198,7 +198,7 @@ def test_interruption_keeps_finished_parts(make_pair, fusion, monkeypatch, tmp_p
     monkeypatch.setattr(engine, "quantise", interrupted)
     outcome = fusion("pansharpen", *flags)
     assert outcome.code == 130
-    assert outcome.stderr.splitlines()[-1] == "interrupted: finished parts are kept, the same command resumes"
+    assert outcome.stderr.splitlines()[-1] == "interrupted: what is finished is kept, the same command resumes"
     assert "fused.tif" not in listing(tmp_path)
     assert fusion("pansharpen", *flags, "--json").json["reused_parts"] >= 1
     assert listing(tmp_path) == {"ms.tif", "pan.tif", "fused.tif"}

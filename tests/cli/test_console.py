@@ -86,7 +86,7 @@ def test_interrupt_and_resume(make_pair, tmp_path):
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert stdout == ""
-    assert stderr.splitlines()[-1] == "interrupted: finished parts are kept, the same command resumes"
+    assert stderr.splitlines()[-1] == "interrupted: what is finished is kept, the same command resumes"
     assert "Traceback" not in stderr
     assert not (tmp_path / "fused.tif").exists()
     again = subprocess.run(command, check=True, **pipes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import h5py
@@ -109,27 +108,25 @@ def test_nothing_is_left_of_a_file_that_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def fill_disk(path):
-    """What a writer says on a disk with room for 4 kB; for a process of its own, because HDF5 is broken after that."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+@pytest.mark.parametrize("full_at", ["the start", "some patch"])
+def test_a_disk_that_fills_up_is_an_error_of_the_place(tmp_path, full_at):
+    """A limit on the size of files stands for it. HDF5 must not notice: it would be broken for the whole process."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        with LAYOUT.write(path, overwrite=False) as writer:
+        if full_at == "the start":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        with (
+            pytest.raises(DataError, match=r"p\.h5 cannot be written") as caught,
+            LAYOUT.write(tmp_path / "p.h5", overwrite=False) as writer,
+        ):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
             writer.append(images())
-    except DataError as error:
-        return error.exit_code, error.message
-    return 0, ""
-
-
-def test_a_disk_that_fills_up_is_an_error_of_the_place(tmp_path):
-    """A limit on the size of files stands for it."""
-    pytest.importorskip("resource")
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        code, message = pool.apply(fill_disk, (tmp_path / "p.h5",))
-    assert code == 3
-    assert "p.h5 cannot be written" in message
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.exit_code == 3
     assert list(tmp_path.iterdir()) == []
+    assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE) == 0
 
 
 def test_an_existing_file_is_kept(tmp_path):

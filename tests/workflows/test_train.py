@@ -22,6 +22,12 @@ from fusioncli.workflows.train.launch import train
 from fusioncli.workflows.train.request import TrainRequest
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Two threads on tensors this small only wait for each other."""
+    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
+
+
 @pytest.fixture
 def patches(tmp_path):
     write_patches(tmp_path / "train.h5")

@@ -1,9 +1,15 @@
 """Several processes train the weights that one trains; their errors and signals arrive."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_runs import Witness, request, write_patches
+from training_runs import Witness, request, settings, write_patches
 
 from fusioncli.errors import DataError, UsageError
 from fusioncli.workflows.train.events import Progressed, Started, Validated
@@ -83,3 +89,24 @@ def test_slurm_is_left_alone(environment):
 )
 def test_first_host(nodes, first):
     assert first_host(nodes) == first
+
+
+PROGRAM = "import sys; from fusioncli.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+def test_ctrl_c_reaches_every_process(patches):
+    """From the terminal, which signals the whole group: each process hears it, and once more from its starter."""
+    long = {"training__steps": 100000, "checkpoint__every_steps": 50000, "validation__every_steps": 100000}
+    arguments = [f"--set={text}" for text in settings(patches, **long)]
+    command = [sys.executable, "-c", PROGRAM, "train", "pnn-small", "-o", str(patches / "run"), "--devices", "2"]
+    process = subprocess.Popen(
+        [*command, "--device", "cpu", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    log, end = patches / "run" / "log.csv", time.monotonic() + 60
+    while not (log.exists() and log.read_text().count("\n") > 2):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and stderr.splitlines()[-1].endswith("resumes")
+    assert len(list((patches / "run" / "checkpoints").glob("step-*.pt"))) == 1

@@ -19,6 +19,12 @@ AVERAGED = {"training__ema_decay": 0.9, "training__steps": 40}
 
 
 @pytest.fixture
+def one_thread(monkeypatch):
+    """Two threads on tensors this small only wait for each other; but a process of its own has them."""
+    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
+
+
+@pytest.fixture
 def patches(tmp_path):
     write_patches(tmp_path / "train.h5")
     write_patches(tmp_path / "validation.h5", count=3, seed=1)
@@ -26,7 +32,7 @@ def patches(tmp_path):
 
 
 @pytest.mark.parametrize("step", [8, 20, 40])
-def test_a_crash_costs_nothing_but_time(patches, step):
+def test_a_crash_costs_nothing_but_time(patches, one_thread, step):
     whole = train(request(patches, "whole", **AVERAGED), Witness())
     with pytest.raises(CrashError):
         train(request(patches, **AVERAGED), Witness(lambda event: getattr(event, "step", 0) == step))
@@ -62,7 +68,7 @@ def test_kill_9(patches):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_leave_a_checkpoint(patches, number):
+def test_signals_leave_a_checkpoint(patches, one_thread, number):
     whole = train(request(patches, "whole", **AVERAGED), Witness())
 
     def interrupt(event):
@@ -78,7 +84,7 @@ def test_signals_leave_a_checkpoint(patches, number):
     assert resumed.resumed_from == 20 and resumed.path.read_bytes() == whole.path.read_bytes()
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(patches):
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(patches, one_thread):
     whole = train(request(patches), Witness())
     newest = sorted((patches / "run" / "checkpoints").glob("*.pt"))[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
@@ -86,14 +92,14 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(patches):
     assert resumed.resumed_from == 10 and resumed.sha256 == whole.sha256
 
 
-def test_a_finished_run_is_not_repeated(patches):
+def test_a_finished_run_is_not_repeated(patches, one_thread):
     first, witness = train(request(patches), Witness()), Witness()
     again = train(request(patches), witness)
     assert again.resumed_from == again.step == 12 and again.sha256 == first.sha256
     assert not witness.of(Progressed)
 
 
-def test_no_resume_starts_afresh(patches):
+def test_no_resume_starts_afresh(patches, one_thread):
     train(request(patches), Witness())
     other = train(request(patches, resume=False, training__seed=3), Witness())
     assert other.resumed_from == 0
@@ -107,7 +113,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("what", OTHERS)
-def test_checkpoints_of_another_run_are_refused(patches, what, monkeypatch):
+def test_checkpoints_of_another_run_are_refused(patches, one_thread, what, monkeypatch):
     monkeypatch.chdir(patches)
     train(request(patches), Witness())
     with pytest.raises(DataError, match="another recipe") as caught:
@@ -115,14 +121,14 @@ def test_checkpoints_of_another_run_are_refused(patches, what, monkeypatch):
     assert "--no-resume" in caught.value.hint
 
 
-def test_changed_patches_are_refused(patches):
+def test_changed_patches_are_refused(patches, one_thread):
     train(request(patches), Witness())
     write_patches(patches / "train.h5", seed=5)
     with pytest.raises(DataError, match="another training data"):
         train(request(patches), Witness())
 
 
-def test_foreign_weights_are_not_overwritten(patches):
+def test_foreign_weights_are_not_overwritten(patches, one_thread):
     (patches / "run").mkdir()
     (patches / "run" / "weights.safetensors").write_bytes(b"precious")
     with pytest.raises(DataError, match="exists already"):
@@ -130,7 +136,7 @@ def test_foreign_weights_are_not_overwritten(patches):
     assert (patches / "run" / "weights.safetensors").read_bytes() == b"precious"
 
 
-def test_more_or_less_frequent_checkpoints_are_the_same_run(patches):
+def test_more_or_less_frequent_checkpoints_are_the_same_run(patches, one_thread):
     with pytest.raises(CrashError):
         train(request(patches), Witness(lambda event: getattr(event, "step", 0) == 8))
     assert train(request(patches, checkpoint__every_steps=2), Witness()).resumed_from == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ class Interruption:
     """Whether somebody asked the run to leave.
 
     Attributes:
-        asked: set by the first signal; the second Ctrl-C does not wait.
+        asked: set by the first signal; the second Ctrl-C does not wait, except in processes that were started in
+            several, which get every Ctrl-C twice: from the terminal and from their starter.
     """
 
     asked: bool = False
@@ -29,7 +31,7 @@ def listen_for_interruption() -> Iterator[Interruption]:
         return
 
     def take_note(number: int, _: object) -> None:
-        if interruption.asked and number == signal.SIGINT:
+        if interruption.asked and number == signal.SIGINT and "TORCHELASTIC_RUN_ID" not in os.environ:
             raise KeyboardInterrupt
         interruption.asked = True
 

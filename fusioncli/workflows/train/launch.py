@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import tempfile
@@ -20,6 +21,7 @@ from fusioncli.workflows.train.run import run
 
 _PORT = 29500  # torch's own default
 _PORTS = 1000  # jobs that share a node get different ones
+_CHATTY = ("torch.distributed.elastic", "torch.distributed.elastic.agent.server.api")
 _ERRORS: dict[str, type[FusionError]] = {kind.__name__: kind for kind in (FusionError, DataError, UsageError)}
 
 
@@ -72,6 +74,7 @@ def first_host(nodes: str) -> str:
 
 def _launch(request: TrainRequest, listener: Listener) -> TrainReport | None:
     """Start the processes, pass on what the leading one tells, and raise what any of them raised."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -86,6 +89,8 @@ def _launch(request: TrainRequest, listener: Listener) -> TrainReport | None:
         start_method="spawn",
         local_addr="localhost",
     )
+    for logger in _CHATTY:
+        logging.getLogger(logger).setLevel(logging.CRITICAL)  # what matters is raised
     events = get_context("spawn").SimpleQueue()
     speaker = Thread(target=_pass_on, args=(events, listener), daemon=True)
     speaker.start()
@@ -94,6 +99,8 @@ def _launch(request: TrainRequest, listener: Listener) -> TrainReport | None:
             reports = elastic_launch(config, _work)(request, events, folder)
         except ChildFailedError as error:
             raise _cause(Path(folder), error) from error
+        except SignalException as error:  # passed on to the processes, which have written a checkpoint
+            raise KeyboardInterrupt from error
         finally:
             events.put(None)
             speaker.join()
