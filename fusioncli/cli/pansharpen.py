@@ -28,14 +28,12 @@ def pansharpen(
     Example: fusion pansharpen --ms scene_ms.tif --pan scene_pan.tif -o fused.tif
     """
     from fusioncli.io.environment import gdal_environment
-    from fusioncli.io.product import check_options
     from fusioncli.workflows.fuse import run_fusion
     from fusioncli.workflows.plan import plan_fusion
 
     render.listen_to_gdal(common)
     with gdal_environment(run.mem_limit, common.gdal_config):
         plan = plan_fusion(fuse_request(pair, method, output, run))
-        check_options(plan.product)
         render.notes(plan.notes, common)
         facts = plan_facts(plan)
         if run.dry_run:

@@ -9,7 +9,7 @@ from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import PART_PX, Rect
 from fusioncli.core.values import sample_type
 from fusioncli.io.files import check_writable
-from fusioncli.io.product import Product
+from fusioncli.io.product import Product, check_options
 from fusioncli.io.scene import ScenePair
 from fusioncli.workflows.export import export
 from fusioncli.workflows.requests import OutputRequest
@@ -35,6 +35,7 @@ def write_aligned_ms(pair: ScenePair, request: OutputRequest, progress: Progress
         request.cog,
         request.options,
     )
+    check_options(product)
     check_writable(request.path, request.overwrite, 2 * product.bytes)
 
     def block(rect: Rect) -> tuple[np.ndarray, np.ndarray | None]:

@@ -16,7 +16,7 @@ from fusioncli.core.values import OutputValues, can_hold, sample_type
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.files import check_writable
 from fusioncli.io.parts import PartStore, job_digest
-from fusioncli.io.product import Product
+from fusioncli.io.product import Product, check_options
 from fusioncli.io.scene import ScenePair
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.contract import FusionModel, SceneMethod
@@ -106,6 +106,7 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     values = _values(output, pair)
     budget = fit_memory(tiling, pair.bands, values.dtype, request.resources, held_bands)
     product = _product(request, pair, values, model, sensor.name)
+    check_options(product)
     check_writable(output.path, output.overwrite, int(product.bytes * _ROOM))
     notes = tuple(filter(None, (*pair.notes, sensor_note, why, *_data_notes(pair, values))))
     return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, notes)
