@@ -16,10 +16,20 @@ from typing import Annotated
 
 from typer import Option
 
-from fusioncli.cli.options import PairOptions
+from fusioncli.cli.options import (
+    INPUT,
+    METHOD,
+    OUTPUT,
+    MemLimit,
+    Ms,
+    OverwriteFiles,
+    PairOptions,
+    Pan,
+    SensorName,
+    Threads,
+)
 from fusioncli.models.catalogue import METHODS
 
-_INPUT, _METHOD, _OUTPUT, _RUN = "Input", "Method", "Output", "Run"
 _EVAL = "Evaluation"
 
 
@@ -27,39 +37,32 @@ _EVAL = "Evaluation"
 class EvalInputOptions(PairOptions):
     """What is compared with what; not every evaluation needs a pair."""
 
-    ms: Annotated[
-        list[str],
-        Option(
-            "--ms", metavar="FILE", rich_help_panel=_INPUT, help="Multispectral raster; repeat to stack band files."
-        ),
-    ] = field(default_factory=list)
-    pan: Annotated[
-        str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")
-    ] = ""
+    ms: Ms = field(default_factory=list)
+    pan: Pan = ""
     reduced_res: Annotated[
         bool,
-        Option("--reduced-res", rich_help_panel=_INPUT, help="Wald's protocol: degrade MS and PAN, fuse, compare."),
+        Option("--reduced-res", rich_help_panel=INPUT, help="Wald's protocol: degrade MS and PAN, fuse, compare."),
     ] = False
     full_res: Annotated[
-        bool, Option("--full-res", rich_help_panel=_INPUT, help="Without reference, at the resolution of PAN.")
+        bool, Option("--full-res", rich_help_panel=INPUT, help="Without reference, at the resolution of PAN.")
     ] = False
     reference: Annotated[
-        str | None, Option(metavar="FILE", rich_help_panel=_INPUT, help="The truth that --fused is compared with.")
+        str | None, Option(metavar="FILE", rich_help_panel=INPUT, help="The truth that --fused is compared with.")
     ] = None
     fused: Annotated[
         list[str],
-        Option("--fused", metavar="FILE", rich_help_panel=_INPUT, help="A fused image; repeat to compare several."),
+        Option("--fused", metavar="FILE", rich_help_panel=INPUT, help="A fused image; repeat to compare several."),
     ] = field(default_factory=list)
     data: Annotated[
         str | None,
-        Option(metavar="PATH", rich_help_panel=_INPUT, help="Test patches: an .h5 or .mat file, or a folder of them."),
+        Option(metavar="PATH", rich_help_panel=INPUT, help="Test patches: an .h5 or .mat file, or a folder of them."),
     ] = None
     hsi: Annotated[
         str | None,
-        Option(metavar="FILE", rich_help_panel=_INPUT, help="Hyperspectral cube, measured by Wald's protocol."),
+        Option(metavar="FILE", rich_help_panel=INPUT, help="Hyperspectral cube, measured by Wald's protocol."),
     ] = None
     msi: Annotated[
-        str | None, Option(metavar="FILE", rich_help_panel=_INPUT, help="The sharper image that goes with --hsi.")
+        str | None, Option(metavar="FILE", rich_help_panel=INPUT, help="The sharper image that goes with --hsi.")
     ] = None
 
 
@@ -72,15 +75,12 @@ class EvalMethodOptions:
         Option(
             "--method",
             metavar="NAME",
-            rich_help_panel=_METHOD,
+            rich_help_panel=METHOD,
             autocompletion=lambda: [method.name for method in METHODS],
             help="Fusion method or file of weights; repeatable. All methods by default.",
         ),
     ] = field(default_factory=list)
-    sensor: Annotated[
-        str | None,
-        Option(metavar="NAME", rich_help_panel=_METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
-    ] = None
+    sensor: SensorName = None
 
 
 @dataclass(frozen=True)
@@ -149,19 +149,17 @@ class ReportOptions:
 
     output: Annotated[
         Path | None,
-        Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Report: .md, .json or .csv."),
+        Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="Report: .md, .json or .csv."),
     ] = None
-    csv: Annotated[Path | None, Option("--csv", metavar="FILE", rich_help_panel=_OUTPUT, help="The table as CSV.")] = (
+    csv: Annotated[Path | None, Option("--csv", metavar="FILE", rich_help_panel=OUTPUT, help="The table as CSV.")] = (
         None
     )
-    overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace existing files.")] = False
+    overwrite: OverwriteFiles = False
 
 
 @dataclass(frozen=True)
 class EvalRunOptions:
     """What an evaluation may use."""
 
-    threads: Annotated[
-        str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=_RUN, help="Parallel workers.")
-    ] = "ALL_CPUS"
-    mem_limit: Annotated[int, Option(metavar="MB", min=64, rich_help_panel=_RUN, help="Memory to stay within.")] = 900
+    threads: Threads = "ALL_CPUS"
+    mem_limit: MemLimit = 900

@@ -1,6 +1,7 @@
 """The registry of shared flags. Names follow `rio` and `gdal`; every verb that has a flag takes it from here.
 
-Flags of one verb alone are beside it: `evaluate_options.py`, `simulate_options.py`.
+A flag of several groups is declared once, as an annotated type. Flags of one verb alone are beside it:
+`evaluate_options.py`, `simulate_options.py`.
 
 | group | flags | verbs |
 |---|---|---|
@@ -22,43 +23,43 @@ from typer import Option
 from fusioncli.cli import parsing
 from fusioncli.models.catalogue import AUTO, METHODS, NETWORKS
 
-_INPUT, _METHOD, _OUTPUT, _RUN, _COMMON = "Input", "Method", "Output", "Run", "Messages"
+INPUT, METHOD, OUTPUT, RUN, _COMMON = "Input", "Method", "Output", "Run", "Messages"
+
+Ms = Annotated[
+    list[str],
+    Option("--ms", metavar="FILE", rich_help_panel=INPUT, help="Multispectral raster; repeat to stack band files."),
+]
+Pan = Annotated[str, Option("--pan", metavar="FILE", rich_help_panel=INPUT, help="Panchromatic raster, one band.")]
+SrcNodata = Annotated[
+    str | None,
+    Option(metavar="NUMBER", rich_help_panel=INPUT, help="Value of missing pixels, instead of what files declare."),
+]
+IgnoreGeoref = Annotated[
+    bool, Option("--ignore-georef", rich_help_panel=INPUT, help="Align both rasters by their first pixel's corner.")
+]
+SensorName = Annotated[
+    str | None,
+    Option(metavar="NAME", rich_help_panel=METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
+]
+OverwriteFiles = Annotated[bool, Option("--overwrite", rich_help_panel=OUTPUT, help="Replace existing files.")]
+Threads = Annotated[str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=RUN, help="Parallel workers.")]
+MemLimit = Annotated[int, Option(metavar="MB", min=64, rich_help_panel=RUN, help="Memory to stay within.")]
+Device = Annotated[str, Option("--device", metavar="NAME", rich_help_panel=RUN, help="auto, cpu, cuda or cuda:N.")]
+DryRun = Annotated[bool, Option("--dry-run", rich_help_panel=RUN, help="Print the plan, write nothing.")]
 
 
 @dataclass(frozen=True)
 class PairOptions:
     """Which files are fused."""
 
-    ms: Annotated[
-        list[str],
-        Option(
-            "--ms",
-            metavar="FILE",
-            rich_help_panel=_INPUT,
-            help="Multispectral raster; repeat to stack band files.",
-        ),
-    ]
-    pan: Annotated[str, Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster, one band.")]
-    src_nodata: Annotated[
-        str | None,
-        Option(
-            metavar="NUMBER",
-            rich_help_panel=_INPUT,
-            help="Value of missing pixels, instead of what files declare.",
-        ),
-    ] = None
+    ms: Ms
+    pan: Pan
+    src_nodata: SrcNodata = None
     bounds: Annotated[
         str | None,
-        Option(metavar="X0,Y0,X1,Y1", rich_help_panel=_INPUT, help="Area of interest, in the CRS of PAN."),
+        Option(metavar="X0,Y0,X1,Y1", rich_help_panel=INPUT, help="Area of interest, in the CRS of PAN."),
     ] = None
-    ignore_georef: Annotated[
-        bool,
-        Option(
-            "--ignore-georef",
-            rich_help_panel=_INPUT,
-            help="Align both rasters by their first pixel's corner.",
-        ),
-    ] = False
+    ignore_georef: IgnoreGeoref = False
 
 
 @dataclass(frozen=True)
@@ -69,34 +70,27 @@ class MethodOptions:
         str,
         Option(
             metavar="NAME",
-            rich_help_panel=_METHOD,
+            rich_help_panel=METHOD,
             autocompletion=lambda: [AUTO, *(method.name for method in (*METHODS, *NETWORKS))],
             help=f"{AUTO}, {', '.join(m.name for m in METHODS)}; with --weights {', '.join(m.name for m in NETWORKS)}.",
         ),
     ] = AUTO
-    sensor: Annotated[
-        str | None,
-        Option(
-            metavar="NAME",
-            rich_help_panel=_METHOD,
-            help="Sensor preset (MTF, PAN weights); guessed if not given.",
-        ),
-    ] = None
+    sensor: SensorName = None
     upsampler: Annotated[
         str,
-        Option(metavar="NAME", rich_help_panel=_METHOD, help="lanczos, cubic, or interp23tap (reference toolbox)."),
+        Option(metavar="NAME", rich_help_panel=METHOD, help="lanczos, cubic, or interp23tap (reference toolbox)."),
     ] = "lanczos"
     pan_weights: Annotated[
         str | None,
-        Option(metavar="W,W,…", rich_help_panel=_METHOD, help="Share of each band in PAN, for brovey."),
+        Option(metavar="W,W,…", rich_help_panel=METHOD, help="Share of each band in PAN, for brovey."),
     ] = None
     coregister: Annotated[
         bool,
-        Option("--coregister", rich_help_panel=_METHOD, help="Measure the MS-PAN shift and take it out."),
+        Option("--coregister", rich_help_panel=METHOD, help="Measure the MS-PAN shift and take it out."),
     ] = False
     weights: Annotated[
         Path | None,
-        Option("--weights", metavar="FILE", rich_help_panel=_METHOD, help="Trained network to fuse with."),
+        Option("--weights", metavar="FILE", rich_help_panel=METHOD, help="Trained network to fuse with."),
     ] = None
 
 
@@ -106,33 +100,33 @@ class OutputOptions:
 
     output: Annotated[
         Path | None,
-        Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Result, a GeoTIFF."),
+        Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="Result, a GeoTIFF."),
     ] = None
-    overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace an existing file.")] = False
+    overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=OUTPUT, help="Replace an existing file.")] = False
     dtype: Annotated[
         str | None,
         Option(
             "-t",
             "--dtype",
             metavar="TYPE",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=OUTPUT,
             help="Sample type; that of the MS by default.",
         ),
     ] = None
     nodata: Annotated[
         str | None,
-        Option(metavar="NUMBER", rich_help_panel=_OUTPUT, help="Value of missing pixels in the result."),
+        Option(metavar="NUMBER", rich_help_panel=OUTPUT, help="Value of missing pixels in the result."),
     ] = None
     bit_depth: Annotated[
-        int | None, Option(metavar="N", min=1, max=32, rich_help_panel=_OUTPUT, help="Clip to 0 … 2^N - 1.")
+        int | None, Option(metavar="N", min=1, max=32, rich_help_panel=OUTPUT, help="Clip to 0 … 2^N - 1.")
     ] = None
     cog: Annotated[
         bool,
-        Option("--cog/--no-cog", rich_help_panel=_OUTPUT, help="Cloud-Optimized GeoTIFF, or a plain tiled one."),
+        Option("--cog/--no-cog", rich_help_panel=OUTPUT, help="Cloud-Optimized GeoTIFF, or a plain tiled one."),
     ] = True
     co: Annotated[
         list[str],
-        Option("--co", metavar="KEY=VALUE", rich_help_panel=_OUTPUT, help="GDAL creation option; repeatable."),
+        Option("--co", metavar="KEY=VALUE", rich_help_panel=OUTPUT, help="GDAL creation option; repeatable."),
     ] = field(default_factory=list)
 
 
@@ -140,25 +134,23 @@ class OutputOptions:
 class RunOptions:
     """How the work is done."""
 
-    threads: Annotated[
-        str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=_RUN, help="Parallel workers.")
-    ] = "ALL_CPUS"
-    mem_limit: Annotated[int, Option(metavar="MB", min=64, rich_help_panel=_RUN, help="Memory to stay within.")] = 1400
-    device: Annotated[str, Option(metavar="NAME", rich_help_panel=_RUN, help="auto, cpu, cuda or cuda:N.")] = "auto"
+    threads: Threads = "ALL_CPUS"
+    mem_limit: MemLimit = 1400
+    device: Device = "auto"
     part_size: Annotated[
         int | None,
         Option(
             metavar="PX",
             min=1,
-            rich_help_panel=_RUN,
+            rich_help_panel=RUN,
             help="Side of a part; the result does not depend on it.",
         ),
     ] = None
     resume: Annotated[
         bool,
-        Option("--resume/--no-resume", rich_help_panel=_RUN, help="Reuse finished parts of an interrupted run."),
+        Option("--resume/--no-resume", rich_help_panel=RUN, help="Reuse finished parts of an interrupted run."),
     ] = True
-    dry_run: Annotated[bool, Option("--dry-run", rich_help_panel=_RUN, help="Print the plan, write nothing.")] = False
+    dry_run: DryRun = False
 
 
 @dataclass(frozen=True)

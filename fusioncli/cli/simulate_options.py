@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from typer import Option
 
-_INPUT, _PATCHES, _OUTPUT, _RUN, _SCENES = "Input", "Patches", "Output", "Run", "Scenes"
+from fusioncli.cli.options import INPUT, OUTPUT, DryRun, IgnoreGeoref, OverwriteFiles, SrcNodata, Threads
+
+_PATCHES, _SCENES = "Patches", "Scenes"
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,20 @@ class SceneOptions:
         Option(
             "--ms",
             metavar="FILE",
-            rich_help_panel=_INPUT,
+            rich_help_panel=INPUT,
             help="Multispectral raster; repeat for more pairs, in the order of --pan. Band files are stacked.",
         ),
     ] = field(default_factory=list)
     pan: Annotated[
         list[str],
-        Option("--pan", metavar="FILE", rich_help_panel=_INPUT, help="Panchromatic raster; repeat for more pairs."),
+        Option("--pan", metavar="FILE", rich_help_panel=INPUT, help="Panchromatic raster; repeat for more pairs."),
     ] = field(default_factory=list)
     hsi: Annotated[
         list[str],
         Option(
             "--hsi",
             metavar="FILE|FOLDER",
-            rich_help_panel=_INPUT,
+            rich_help_panel=INPUT,
             help="Instead of pairs: hyperspectral raster or CAVE folder, for HSI and MSI patches; repeatable.",
         ),
     ] = field(default_factory=list)
@@ -50,30 +52,22 @@ class SceneOptions:
         Option(
             "--srf",
             metavar="FILE",
-            rich_help_panel=_INPUT,
+            rich_help_panel=INPUT,
             help="With --hsi: text or CSV of spectral responses, a row per MSI band, a column per HSI band.",
         ),
     ] = None
     ratio: Annotated[
-        int, Option(metavar="N", min=2, rich_help_panel=_INPUT, help="With --hsi: truth pixels per HSI pixel.")
+        int, Option(metavar="N", min=2, rich_help_panel=INPUT, help="With --hsi: truth pixels per HSI pixel.")
     ] = 4
     sensor: Annotated[
         str | None,
-        Option(metavar="NAME", rich_help_panel=_INPUT, help="Sensor preset (MTF, bit depth); guessed if not given."),
+        Option(metavar="NAME", rich_help_panel=INPUT, help="Sensor preset (MTF, bit depth); guessed if not given."),
     ] = None
-    src_nodata: Annotated[
-        str | None,
-        Option(
-            metavar="NUMBER", rich_help_panel=_INPUT, help="Value of missing pixels, instead of what files declare."
-        ),
-    ] = None
-    ignore_georef: Annotated[
-        bool,
-        Option("--ignore-georef", rich_help_panel=_INPUT, help="Align both rasters by their first pixel's corner."),
-    ] = False
+    src_nodata: SrcNodata = None
+    ignore_georef: IgnoreGeoref = False
     coregister: Annotated[
         bool,
-        Option("--coregister", rich_help_panel=_INPUT, help="Measure the MS-PAN shift and take it out."),
+        Option("--coregister", rich_help_panel=INPUT, help="Measure the MS-PAN shift and take it out."),
     ] = False
 
 
@@ -118,25 +112,25 @@ class PatchOutputOptions:
     """Where patches go."""
 
     output: Annotated[
-        Path, Option("-o", "--output", metavar="FILE", rich_help_panel=_OUTPUT, help="Training patches, HDF5.")
+        Path, Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="Training patches, HDF5.")
     ] = Path("patches.h5")
     validation: Annotated[
         Path | None,
-        Option("--validation", metavar="FILE", rich_help_panel=_OUTPUT, help="Validation patches, of other areas."),
+        Option("--validation", metavar="FILE", rich_help_panel=OUTPUT, help="Validation patches, of other areas."),
     ] = None
-    overwrite: Annotated[bool, Option("--overwrite", rich_help_panel=_OUTPUT, help="Replace existing files.")] = False
+    overwrite: OverwriteFiles = False
     dtype: Annotated[
         str | None,
-        Option("-t", "--dtype", metavar="TYPE", rich_help_panel=_OUTPUT, help="uint16 or float32; as the scenes are."),
+        Option("-t", "--dtype", metavar="TYPE", rich_help_panel=OUTPUT, help="uint16 or float32; as the scenes are."),
     ] = None
     data_range: Annotated[
-        float | None, Option(metavar="DN", rich_help_panel=_OUTPUT, help="value_max, the DN that is mapped to 1.")
+        float | None, Option(metavar="DN", rich_help_panel=OUTPUT, help="value_max, the DN that is mapped to 1.")
     ] = None
     bit_depth: Annotated[
-        int | None, Option(metavar="N", min=1, max=32, rich_help_panel=_OUTPUT, help="The same as 2^N - 1.")
+        int | None, Option(metavar="N", min=1, max=32, rich_help_panel=OUTPUT, help="The same as 2^N - 1.")
     ] = None
     licence: Annotated[
-        str, Option(metavar="TEXT", rich_help_panel=_OUTPUT, help="Licence of the imagery, kept in the file.")
+        str, Option(metavar="TEXT", rich_help_panel=OUTPUT, help="Licence of the imagery, kept in the file.")
     ] = ""
 
 
@@ -144,10 +138,8 @@ class PatchOutputOptions:
 class WorkOptions:
     """How the work is done."""
 
-    threads: Annotated[
-        str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=_RUN, help="Parallel workers.")
-    ] = "ALL_CPUS"
-    dry_run: Annotated[bool, Option("--dry-run", rich_help_panel=_RUN, help="Print the plan, write nothing.")] = False
+    threads: Threads = "ALL_CPUS"
+    dry_run: DryRun = False
 
 
 @dataclass(frozen=True)

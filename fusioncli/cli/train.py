@@ -14,13 +14,11 @@ import typer
 
 from fusioncli.cli import render
 from fusioncli.cli.groups import takes_groups
-from fusioncli.cli.options import CommonOptions
+from fusioncli.cli.options import RUN, CommonOptions, Device
 from fusioncli.cli.recipes import RecipeOptions
 
 if TYPE_CHECKING:
     from fusioncli.workflows.train.events import Event, Listener
-
-_RUN = "Run"
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,11 @@ class TrainOptions:
 
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="FOLDER", rich_help_panel=_RUN, help="Result; runs/NAME by default."),
+        typer.Option("-o", "--output", metavar="FOLDER", rich_help_panel=RUN, help="Result; runs/NAME by default."),
     ] = None
     steps: Annotated[
         int | None,
-        typer.Option("--steps", metavar="N", min=1, rich_help_panel=_RUN, help="The same as --set training.steps=N."),
+        typer.Option("--steps", metavar="N", min=1, rich_help_panel=RUN, help="The same as --set training.steps=N."),
     ] = None
     devices: Annotated[
         int,
@@ -41,17 +39,15 @@ class TrainOptions:
             "--devices",
             metavar="N",
             min=1,
-            rich_help_panel=_RUN,
+            rich_help_panel=RUN,
             help="Processes on this machine, one GPU each where there are any.",
         ),
     ] = 1
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", rich_help_panel=_RUN, help="auto, cpu, cuda or cuda:N.")
-    ] = "auto"
+    device: Device = "auto"
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume/--no-resume", rich_help_panel=_RUN, help="Continue from the newest checkpoint, or start afresh."
+            "--resume/--no-resume", rich_help_panel=RUN, help="Continue from the newest checkpoint, or start afresh."
         ),
     ] = True
 

@@ -2,8 +2,7 @@
 
 Positions are pixel edges: PAN position (0, 0) is the outer corner of PAN's first pixel. A pair whose MS pixel corners
 fall on PAN pixel corners at an integer ratio can be read as it is (`paste`); every other pair has its MS resampled
-once onto a grid anchored at a PAN pixel corner (`snap` in the same CRS, `warp` across CRS or rotation, `rpc` through
-a sensor model).
+once onto a grid anchored at a PAN pixel corner (`snap` in the same CRS, `warp` across CRS or rotation).
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ class Verdict(StrEnum):
     PASTE = "paste"
     SNAP = "snap"
     WARP = "warp"
-    RPC = "rpc"
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,11 @@ class Alignment:
     output: Rect
     origin: tuple[int, int]
     ms_origin: tuple[int, int] = (0, 0)
+
+    @property
+    def mean_gsd_ratio(self) -> float:
+        """True size of an MS pixel in PAN pixels, over both axes: what filters are scaled by."""
+        return sum(self.gsd_ratio) / 2
 
     @property
     def scene(self) -> Rect:

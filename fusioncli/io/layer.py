@@ -15,9 +15,9 @@ from rasterio.windows import Window
 
 from fusioncli.core.grid import Grid
 from fusioncli.core.tiling import Rect
-from fusioncli.io.raster import Raster, open_raster, reading, single_bands
+from fusioncli.io.raster import Raster, open_raster, reading, single_bands, spread_windows
 
-_SAMPLE_PX = 256
+_SAMPLES_PER_SIDE = 8
 _WARP_TOLERANCE_PX = 1e-9  # smaller windows then equal the whole image; 0 crashes rasterio 1.4
 
 
@@ -29,13 +29,11 @@ class Target:
         grid: rows, columns and transform.
         crs: its CRS, or None when neither raster has one.
         source_crs: the CRS that the layer's own transform is in.
-        options: GDAL transformer options (RPC_HEIGHT, RPC_DEM).
     """
 
     grid: Grid
     crs: CRS | None
     source_crs: CRS | None
-    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ class Layer:
             window: rows and columns of the layer's grid; may reach outside.
 
         Returns:
-            Samples (bands, h, w) float32, and which of them hold data (bands, h, w) bool, or None when all do.
+            Samples (bands, h, w), float32 or, where that loses digits, float64; and which of them hold data,
+            (bands, h, w) bool, or None when all do.
 
         Raises:
             DataError: the window lies outside altogether, or the file is damaged.
@@ -95,12 +94,12 @@ class Layer:
         return samples, valid
 
     def zero_share(self) -> float:
-        """Share of pixels that are 0 in every band, from a coarse sample: likely fill, where no nodata is declared."""
+        """Share of pixels that are 0 in every band, in a few windows: likely fill, where no nodata is declared."""
         samples = []
         for file, dataset in zip(self._sources, self._datasets(), strict=True):
-            shape = len(file.indexes), min(dataset.height, _SAMPLE_PX), min(dataset.width, _SAMPLE_PX)
             with reading(file.path, f"a sample of its {dataset.height} rows"):
-                samples.append(dataset.read(file.indexes, out_shape=shape))
+                pieces = [dataset.read(file.indexes, window=w) for w in spread_windows(dataset, _SAMPLES_PER_SIDE)]
+            samples.append(np.concatenate([piece.reshape(len(piece), -1) for piece in pieces], 1))
         return float(np.mean(np.concatenate(samples).max(0) == 0))
 
     def _read_file(self, number: int, inside: Rect) -> tuple[np.ndarray, np.ndarray | None]:
@@ -142,9 +141,7 @@ class Layer:
         if self.target is None:
             return dataset
         grid = self.target.grid
-        source: dict[str, Any] = {"src_crs": self.target.source_crs}
-        if file.sensor_model is None:
-            source["src_transform"] = file.grid.transform
+        source: dict[str, Any] = {"src_crs": self.target.source_crs, "src_transform": file.grid.transform}
         if file.alpha is not None:
             source["src_alpha"] = file.alpha
         return WarpedVRT(
@@ -159,5 +156,4 @@ class Layer:
             dtype="float32",
             resampling=Resampling.cubic,
             tolerance=_WARP_TOLERANCE_PX,
-            warp_extras=dict(self.target.options),
         )

@@ -111,7 +111,7 @@ def creation_options(product: Product) -> dict[str, str]:
     compress = product.options.get("COMPRESS", "DEFLATE").upper()
     if compress != "DEFLATE":
         ours = {key: value for key, value in ours.items() if key not in ("LEVEL", "ZLEVEL")}
-    if compress not in ("DEFLATE", "LZW", "ZSTD"):
+    if compress not in _PREDICTED:
         ours.pop("PREDICTOR")
     return ours | dict(product.options)
 
@@ -167,6 +167,7 @@ def _read_last(path: Path) -> None:
 
 def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:
     grid = product.grid
+    kept = [part for part in parts if store.has_pixels(part)]
     root = Xml.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
     if product.crs:
         Xml.SubElement(root, "SRS", dataAxisToSRSAxisMapping="1,2").text = product.crs.to_wkt()
@@ -187,9 +188,8 @@ def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:
         if (band.scale, band.offset) != (1.0, 0.0):
             Xml.SubElement(element, "Offset").text = repr(band.offset)
             Xml.SubElement(element, "Scale").text = repr(band.scale)
-        for part in parts:
-            if store.has_pixels(part):
-                _source(element, store.path(part).name, number, part)
+        for part in kept:
+            _source(element, store.path(part).name, number, part)
     return Xml.tostring(root, encoding="unicode")
 
 

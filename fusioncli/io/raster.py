@@ -187,6 +187,14 @@ def single_bands(raster: Raster) -> tuple[Raster, ...]:
     )
 
 
+def spread_windows(dataset: DatasetReader, per_side: int) -> list[Window]:
+    """A few small windows, from corner to corner: what a look at a file of any size may cost."""
+    height, width = (max(1, min(n // per_side, _LOOK_PX)) for n in dataset.shape)  # apart, so that none counts twice
+    rows = sorted({int(row) for row in np.linspace(0, dataset.height - height, per_side)})
+    cols = sorted({int(col) for col in np.linspace(0, dataset.width - width, per_side)})
+    return [Window(col, row, width, height) for row in rows for col in cols]  # pyright: ignore[reportCallIssue] - attrs class
+
+
 def _check_samples(path: str, dataset: DatasetReader) -> None:
     if dataset.count == 0:
         raise DataError(f"{path} holds no band", "if it is a container, name a subdataset (`gdalinfo` lists them)")
@@ -211,10 +219,8 @@ def _crs_name(crs: CRS | None) -> str | None:
 
 def _holds_mask(path: str, dataset: DatasetReader, alpha: int) -> bool:
     """Look at a few windows: GDAL tags the last of any four 8-bit bands as alpha, near infrared included."""
-    rows, cols = (np.linspace(0, max(n - _LOOK_PX, 0), 3).astype(int) for n in dataset.shape)
-    windows = [Window(col, row, _LOOK_PX, _LOOK_PX) for row in rows for col in cols]  # pyright: ignore[reportCallIssue] - attrs class
     with reading(path, f"band {alpha}"):
-        samples = np.concatenate([dataset.read(alpha, window=window).ravel() for window in windows])
+        samples = np.concatenate([dataset.read(alpha, window=window).ravel() for window in spread_windows(dataset, 3)])
     between = (samples > 0) & (samples < samples.max())
     return bool(between.mean() < _MASK_EDGES)
 

@@ -13,6 +13,7 @@ from rasterio.warp import transform as transform_points
 
 from fusioncli.core import gaps
 from fusioncli.core.grid import Alignment, Grid, Verdict, align, in_frame_of
+from fusioncli.core.rects import cells_around
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.layer import Layer, Target
@@ -109,11 +110,8 @@ class ScenePair:
         """Read a window whose edges are multiples of the ratio; it may reach beyond the scene, which is mirrored."""
         ratio = self.alignment.ratio
         top, left = self.alignment.origin
-        cells = Rect(window.row0 // ratio, window.col0 // ratio, window.row1 // ratio, window.col1 // ratio)
-        ms, ms_valid = self.ms.read(self.ms_window(cells))
-        pan, pan_valid = self.pan.read(
-            Rect(window.row0 + top, window.col0 + left, window.row1 + top, window.col1 + left)
-        )
+        ms, ms_valid = self.ms.read(self.ms_window(cells_around(window, ratio)))
+        pan, pan_valid = self.pan.read(window.shift(top, left))
         if ms_valid is None and pan_valid is None:
             return Samples(ms, pan, None)
         valid = np.ones((1, 1, 1), bool) if pan_valid is None else pan_valid

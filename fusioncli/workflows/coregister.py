@@ -105,7 +105,7 @@ def _window_shift(pair: ScenePair, window: Rect) -> tuple[float, float] | None:
     if samples.valid is not None and not samples.valid.all():
         return None
     alignment = pair.alignment
-    sampling = CentredSampling(alignment.ratio, float(np.mean(alignment.gsd_ratio)))
+    sampling = CentredSampling(alignment.ratio, alignment.mean_gsd_ratio)
     pan = sampling.shrink(torch.from_numpy(samples.pan)[None])[0, 0].numpy()
     bands = samples.ms.reshape(len(samples.ms), -1).astype(np.float64)
     design = np.vstack([bands, np.ones(bands.shape[1])]).T

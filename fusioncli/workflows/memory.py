@@ -75,13 +75,15 @@ def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resourc
     sample_bytes = bands * (4 + 3 * np.dtype(output_dtype).itemsize)
     window_mb = _window_mb(tiling, max(bands, held_bands), dtype)
     room_mb = resources.mem_limit_mb - _FIXED_MB - cache
-    while threads > 1 and threads * (window_mb + _part_mb(tiling, part_px, sample_bytes)) > room_mb:
+
+    def need_mb() -> float:
+        return threads * (window_mb + _part_mb(tiling, part_px, sample_bytes))
+
+    while threads > 1 and need_mb() > room_mb:
         threads -= 1
-    while resources.part_px is None and part_px > _MIN_PART_PX:
-        if threads * (window_mb + _part_mb(tiling, part_px, sample_bytes)) <= room_mb:
-            break
+    while resources.part_px is None and part_px > _MIN_PART_PX and need_mb() > room_mb:
         part_px //= 2
-    work_mb = threads * (window_mb + _part_mb(tiling, part_px, sample_bytes))
+    work_mb = need_mb()
     if work_mb > room_mb:
         whole = " (this upsampler needs the whole scene at once)" if isinstance(tiling.rule, Untiled) else ""
         enough_mb = (_FIXED_MB + work_mb) * CACHE_SHARE / (CACHE_SHARE - 1)

@@ -121,7 +121,7 @@ def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
         sensor = fit_sensor(find_sensor(name), paths, pair.bands, bands)
         return sensor, sensor.note
     tags = {key: value for file in reversed(files) for key, value in file.tags.items()}
-    return guess_sensor(tags, paths, pair.bands, sum(pair.alignment.gsd_ratio) / 2, bands)
+    return guess_sensor(tags, paths, pair.bands, pair.alignment.mean_gsd_ratio, bands)
 
 
 def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) -> FusionModel | SceneMethod:
@@ -132,7 +132,7 @@ def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) ->
             "give one number per band: --pan-weights 0.2,0.3,…",
         )
     ratio = pair.alignment.ratio
-    sampling = sampling_for(method.upsampler, ratio, sum(pair.alignment.gsd_ratio) / 2)
+    sampling = sampling_for(method.upsampler, ratio, pair.alignment.mean_gsd_ratio)
     return build(name, sampling, Optics(sensor.ms_mtf, sensor.pan_mtf, tuple(weights)))
 
 

@@ -57,7 +57,7 @@ class Fuser:
     def sampling(self) -> Sampling:
         """Operators between the grids of the pair."""
         alignment = self.pair.alignment
-        return self.protocol.sampling(alignment.ratio, sum(alignment.gsd_ratio) / 2)
+        return self.protocol.sampling(alignment.ratio, alignment.mean_gsd_ratio)
 
     @contextmanager
     def fused(self, method: str) -> Iterator[Layer]:

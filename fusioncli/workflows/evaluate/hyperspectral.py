@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from fusioncli.core import gaps
 from fusioncli.core.grid import align, in_frame_of
+from fusioncli.core.rects import cells_within, finer
 from fusioncli.core.sensors import find_sensor, guess_sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.workflows.evaluate.measure import Images
 from fusioncli.workflows.evaluate.peak import find_peak
-from fusioncli.workflows.evaluate.rects import cells_within, finer
 from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
 from fusioncli.workflows.evaluate.request import CubeEvaluation
 from fusioncli.workflows.evaluate.views import Derived, mask, open_layer, tensor

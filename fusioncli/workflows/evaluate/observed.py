@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from fusioncli.core import gaps
+from fusioncli.core.rects import cells_within
 from fusioncli.core.sensors import Sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.io.layer import Layer
@@ -17,7 +18,6 @@ from fusioncli.ops import toolbox
 from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate import reproject
 from fusioncli.workflows.evaluate.measure import Images, View
-from fusioncli.workflows.evaluate.rects import cells_within
 from fusioncli.workflows.evaluate.views import Derived, mask, tensor
 from fusioncli.workflows.evaluate.wald import whole_cells
 

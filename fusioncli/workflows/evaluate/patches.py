@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from fusioncli.core.rects import cells_within
 from fusioncli.core.sensors import Sensor, find_sensor, guess_sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
@@ -22,7 +23,6 @@ from fusioncli.workflows.evaluate.fused import method_names
 from fusioncli.workflows.evaluate.measure import Figures, Yardstick, spread
 from fusioncli.workflows.evaluate.observed import lowered, raised
 from fusioncli.workflows.evaluate.peak import Peak
-from fusioncli.workflows.evaluate.rects import cells_within
 from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
 from fusioncli.workflows.evaluate.request import PatchEvaluation
 from fusioncli.workflows.evaluate.views import tensor

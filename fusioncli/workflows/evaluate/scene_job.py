@@ -11,7 +11,7 @@ from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.measure import Yardstick
 from fusioncli.workflows.evaluate.peak import Peak, find_peak
 from fusioncli.workflows.evaluate.request import PairEvaluation
-from fusioncli.workflows.plan import choose_sensor as sensor_of
+from fusioncli.workflows.plan import choose_sensor
 from fusioncli.workflows.workers import Progress
 
 
@@ -42,7 +42,7 @@ class SceneJob:
             UsageError: unknown sensor, or a peak that nobody states.
         """
         pair = open_pair(request.pair)
-        sensor, note = sensor_of(request.sensor, pair)
+        sensor, note = choose_sensor(request.sensor, pair)
         peak = find_peak(request.settings.peak, pair.ms.files[0], sensor)
         return cls(request, pair, sensor, peak, tuple(filter(None, (*pair.notes, note, peak.note))))
 
@@ -55,7 +55,7 @@ class SceneJob:
     def sampling(self) -> Sampling:
         """The protocol's operators between the grids of the pair."""
         alignment = self.pair.alignment
-        return self.request.settings.protocol.sampling(alignment.ratio, sum(alignment.gsd_ratio) / 2)
+        return self.request.settings.protocol.sampling(alignment.ratio, alignment.mean_gsd_ratio)
 
     def facts(self, mode: str, border_px: int) -> dict[str, Any]:
         """What every output states."""

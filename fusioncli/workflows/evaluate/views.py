@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from fusioncli.core.grid import Grid
+from fusioncli.core.rects import cells_around, finer
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.layer import Layer
 from fusioncli.io.raster import describe
 from fusioncli.workflows.evaluate.measure import Images, View
 from fusioncli.workflows.evaluate.peak import Peak
-from fusioncli.workflows.evaluate.rects import cells_around, finer
 from fusioncli.workflows.export import Block
 
 _MISFIT_PX = 0.05

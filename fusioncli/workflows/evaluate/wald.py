@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from fusioncli.core import gaps
+from fusioncli.core.rects import cells_within, finer
 from fusioncli.core.sensors import Sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
@@ -19,7 +20,6 @@ from fusioncli.io.scene import PairRequest, ScenePair, open_pair
 from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.fused import UNCOMPRESSED
 from fusioncli.workflows.evaluate.protocol import EvalProtocol
-from fusioncli.workflows.evaluate.rects import cells_within, finer
 from fusioncli.workflows.evaluate.views import tensor
 from fusioncli.workflows.export import Block, export
 from fusioncli.workflows.workers import Progress

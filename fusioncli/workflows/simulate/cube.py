@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fusioncli import __version__
 from fusioncli.core.grid import Grid
+from fusioncli.core.rects import finer
 from fusioncli.core.sensors import Sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
@@ -23,7 +24,6 @@ from fusioncli.io.raster import describe
 from fusioncli.ops.sampling import Sampling
 from fusioncli.ops.toolbox import filter2d
 from fusioncli.workflows.evaluate.protocol import CENTRED, PROTOCOLS, TOOLBOX, EvalProtocol
-from fusioncli.workflows.evaluate.rects import finer
 from fusioncli.workflows.simulate.source import array, batch, source_name
 
 UESTC = "uestc"

@@ -13,6 +13,7 @@ import torch
 
 from fusioncli import __version__
 from fusioncli.core.grid import Grid
+from fusioncli.core.rects import finer
 from fusioncli.core.sensors import Sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.io.patch_facts import PatchFacts
@@ -20,7 +21,6 @@ from fusioncli.io.patch_writer import Images, PatchNumbers, Shapes
 from fusioncli.io.scene import ScenePair
 from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.protocol import EvalProtocol
-from fusioncli.workflows.evaluate.rects import finer
 from fusioncli.workflows.evaluate.wald import truth_cells, whole_cells
 from fusioncli.workflows.simulate.source import array, batch, source_name
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fusioncli.core.rects import finer
 from fusioncli.core.tiling import Rect
 from fusioncli.io.patch_writer import Images, PatchNumbers
-from fusioncli.workflows.evaluate.rects import finer
 from fusioncli.workflows.simulate.plan import Share, SimulationPlan
 from fusioncli.workflows.workers import Progress, in_order
 
