@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fusioncli.config.load import load_recipe
+from fusioncli.config.load import dump_recipe, load_recipe, load_stages
 from fusioncli.workflows.train.request import TrainRequest
 
 VALUE_MAX = 2047
@@ -72,3 +72,24 @@ class Witness(list):
 
     def of(self, kind):
         return [event for event in self if isinstance(event, kind)]
+
+
+STAGES = """
+[[stages]]
+name = "coarse"
+loss = "l2"
+
+[[stages]]
+name = "fine"
+[stages.optimiser]
+learning_rate = 5e-4
+[stages.training]
+steps = 9
+"""
+
+
+def staged(folder: Path, **changed):
+    """The recipes of a run in two stages, which `settings` describes but for the second one's rate and steps."""
+    path = folder / "staged.toml"
+    path.write_text(dump_recipe(load_recipe("pnn-small", settings(folder, **changed))) + STAGES, encoding="utf-8")
+    return load_stages(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -15,7 +15,8 @@ from fusioncli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from fusioncli.core.grid import Alignment
-    from fusioncli.io.scene import ScenePair
+    from fusioncli.io.scene import PairRequest
+    from fusioncli.workflows.coregister import Shift
 
 _MEM_LIMIT_MB = 1400
 
@@ -40,7 +41,6 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
     from fusioncli.io.files import check_writable
     from fusioncli.io.scene import open_pair
     from fusioncli.workflows.align import write_aligned_ms
-    from fusioncli.workflows.coregister import open_registered
 
     target = None
     if correct.correct:
@@ -50,11 +50,13 @@ def align(pair: PairOptions, correct: CorrectOptions, output: OutputOptions, com
         check_writable(target.path, target.overwrite, 0)
     render.listen_to_gdal(common)
     with gdal_environment(_MEM_LIMIT_MB, common.gdal_config):
-        scene = open_pair(pair_request(pair))
+        request = pair_request(pair)
+        scene = open_pair(request)
         render.notes(scene.notes, common)
-        facts = _alignment_facts(scene.alignment) | _shift_facts(scene, common, advise=target is None)
-        if target:
-            moved, _ = open_registered(pair_request(pair), coregister=True)
+        shift = _shift(request, common, needed=target is not None)
+        facts = _alignment_facts(scene.alignment) | _shift_facts(shift)
+        if target and shift:
+            moved = open_pair(replace(request, shift_px=(shift.rows_px, shift.cols_px)))
             with render.progress_bar(common) as progress:
                 write_aligned_ms(moved, target, progress)
             facts["output"] = str(target.path)
@@ -72,18 +74,29 @@ def _alignment_facts(alignment: Alignment) -> dict[str, Any]:
     }
 
 
-def _shift_facts(scene: ScenePair, common: CommonOptions, advise: bool) -> dict[str, Any]:
-    """The shift of the contents; a scene too small or too plain to tell still has a verdict."""
-    from fusioncli.workflows.coregister import WARN_PX, measure_shift
+def _shift(request: PairRequest, common: CommonOptions, needed: bool) -> Shift | None:
+    """The shift of the contents, with advice where it is not to be taken out.
+
+    Unless it is needed, it may be unknown: a scene too small or too plain to tell still has a verdict.
+    """
+    from fusioncli.workflows.coregister import WARN_PX, find_shift
 
     try:
-        shift = measure_shift(scene)
+        shift = find_shift(request)
     except DataError as error:
+        if needed:
+            raise
         render.notes([error.message], common)
-        return {"shift_px": None, "shift_spread_px": None, "windows": 0}
-    if advise and shift.length_px > WARN_PX:
+        return None
+    if not needed and shift.length_px > WARN_PX:
         text = f"MS and PAN contents are {shift.length_px:.2f} PAN px apart, more than {WARN_PX}"
         render.notes([f"{text}; consider `pansharpen --coregister` or `align --correct -o FILE`"], common)
+    return shift
+
+
+def _shift_facts(shift: Shift | None) -> dict[str, Any]:
+    if shift is None:
+        return {"shift_px": None, "shift_spread_px": None, "windows": 0}
     return {
         "shift_px": [round(shift.rows_px, 3), round(shift.cols_px, 3)],
         "shift_spread_px": round(shift.spread_px, 3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,13 @@ from fusioncli.cli.evaluate_options import (
 from fusioncli.cli.groups import takes_groups
 from fusioncli.cli.options import CommonOptions
 from fusioncli.cli.pansharpen import pair_request
+from fusioncli.cli.vocabulary import cube_words, in_cube_words
 from fusioncli.errors import UsageError
 
 if TYPE_CHECKING:
     from fusioncli.workflows.evaluate.gate import Limit
     from fusioncli.workflows.evaluate.report import EvalReport
-    from fusioncli.workflows.evaluate.request import EvalSettings
+    from fusioncli.workflows.evaluate.request import CubeEvaluation, EvalSettings
     from fusioncli.workflows.workers import Progress
 
     Job = tuple[Sequence[str], Callable[[Progress], EvalReport]]
@@ -145,15 +147,24 @@ def _patch_job(inputs: EvalInputOptions, method: EvalMethodOptions, _: EvalOptio
     return suites_of(request), lambda progress: evaluate_patches(request, progress)
 
 
-def _cube_job(inputs: EvalInputOptions, method: EvalMethodOptions, _: EvalOptions, how: EvalSettings) -> Job:
+def _cube_job(inputs: EvalInputOptions, method: EvalMethodOptions, options: EvalOptions, how: EvalSettings) -> Job:
     from fusioncli.workflows.evaluate import hyperspectral
     from fusioncli.workflows.evaluate.request import CubeEvaluation
 
     if not (inputs.hsi and inputs.msi):
         raise UsageError("--hsi needs the sharper image, whose pixels say how far to degrade", "add --msi FILE")
     nodata = parsing.number(inputs.src_nodata, "--src-nodata")
-    request = CubeEvaluation(inputs.hsi, inputs.msi, method.sensor, nodata, how)
-    return hyperspectral.SUITES, lambda progress: hyperspectral.evaluate_cube(request, progress)
+    request = CubeEvaluation(inputs.hsi, inputs.msi, method.sensor, nodata, tuple(method.method), options.ratio, how)
+    return hyperspectral.SUITES, lambda progress: _in_cube_words(hyperspectral.evaluate_cube, request, progress)
+
+
+def _in_cube_words(
+    work: Callable[[CubeEvaluation, Progress], EvalReport], request: CubeEvaluation, progress: Progress
+) -> EvalReport:
+    """The report, or the error, of a pair of HSI and MSI."""
+    with cube_words():
+        report = work(request, progress)
+    return replace(report, notes=tuple(map(in_cube_words, report.notes)))
 
 
 def _limits(texts: Sequence[str]) -> list[Limit]:

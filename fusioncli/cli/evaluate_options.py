@@ -114,7 +114,12 @@ class EvalOptions:
     ] = None
     ratio: Annotated[
         int | None,
-        Option(metavar="N", min=1, rich_help_panel=_EVAL, help="MS over PAN pixel size, for ERGAS of --reference."),
+        Option(
+            metavar="N",
+            min=1,
+            rich_help_panel=_EVAL,
+            help="MS over PAN pixel size, for ERGAS of --reference; degrades an HSI whose pixels are the MSI's.",
+        ),
     ] = None
     data_range: Annotated[
         float | None, Option(metavar="DN", rich_help_panel=_EVAL, help="Peak value of the data, for PSNR and SSIM.")

@@ -1,14 +1,14 @@
 """The registry of shared flags. Names follow `rio` and `gdal`; every verb that has a flag takes it from here.
 
 A flag of several groups is declared once, as an annotated type. Flags of one verb alone are beside it:
-`evaluate_options.py`, `simulate_options.py`.
+`evaluate_options.py`, `simulate_options.py`, `finetune_options.py`, `hsi_fuse.py`.
 
 | group | flags | verbs |
 |---|---|---|
 | PairOptions | --ms --pan --src-nodata --bounds --ignore-georef | pansharpen, align |
-| MethodOptions | --method --sensor --upsampler --pan-weights --coregister --weights | pansharpen |
-| OutputOptions | -o --overwrite --dtype --nodata --bit-depth --cog --co | pansharpen, align |
-| RunOptions | --threads --mem-limit --device --part-size --no-resume --dry-run | pansharpen |
+| MethodOptions | --method --sensor --upsampler --pan-weights --coregister --weights --adapter … | pansharpen |
+| OutputOptions | -o --overwrite --dtype --nodata --bit-depth --cog --co | pansharpen, hsi-fuse, align |
+| RunOptions | --threads --mem-limit --device --part-size --no-resume --dry-run | pansharpen, hsi-fuse |
 | CommonOptions | --config --json -v -q --debug | all |
 """
 
@@ -21,7 +21,7 @@ from typing import Annotated
 from typer import Option
 
 from fusioncli.cli import parsing
-from fusioncli.models.catalogue import AUTO, METHODS, NETWORKS
+from fusioncli.models.catalogue import AUTO, FAST, METHODS, NETWORKS
 
 INPUT, METHOD, OUTPUT, RUN, _COMMON = "Input", "Method", "Output", "Run", "Messages"
 
@@ -92,6 +92,17 @@ class MethodOptions:
         Path | None,
         Option("--weights", metavar="FILE", rich_help_panel=METHOD, help="Trained network to fuse with."),
     ] = None
+    adapter: Annotated[
+        Path | None,
+        Option("--adapter", metavar="FILE", rich_help_panel=METHOD, help="What fusion finetune made of a network."),
+    ] = None
+    fast: Annotated[
+        bool, Option("--fast", rich_help_panel=METHOD, help=f"No comparison, no network: --method {FAST}.")
+    ] = False
+    enforce_consistency: Annotated[
+        bool,
+        Option("--enforce-consistency", rich_help_panel=METHOD, help="Make the result, degraded, equal to the MS."),
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,11 @@ class OutputOptions:
     ] = None
     nodata: Annotated[
         str | None,
-        Option(metavar="NUMBER", rich_help_panel=OUTPUT, help="Value of missing pixels in the result."),
+        Option(
+            metavar="NUMBER|none",
+            rich_help_panel=OUTPUT,
+            help="Value of missing pixels in the result; with none it declares no such value, and they are 0.",
+        ),
     ] = None
     bit_depth: Annotated[
         int | None, Option(metavar="N", min=1, max=32, rich_help_panel=OUTPUT, help="Clip to 0 … 2^N - 1.")
@@ -141,9 +156,8 @@ class RunOptions:
         int | None,
         Option(
             metavar="PX",
-            min=1,
             rich_help_panel=RUN,
-            help="Side of a part; the result does not depend on it.",
+            help=f"Side of a part, at least {parsing.MIN_PART_PX}; the result does not depend on it.",
         ),
     ] = None
     resume: Annotated[

@@ -8,18 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusioncli.cli import parsing, render
+from fusioncli.cli.finetune import adapt_to
+from fusioncli.cli.finetune_options import AdaptOptions
 from fusioncli.cli.groups import takes_groups
 from fusioncli.cli.options import CommonOptions, MethodOptions, OutputOptions, PairOptions, RunOptions
+from fusioncli.errors import UsageError
+from fusioncli.models.catalogue import AUTO, FAST
 
 if TYPE_CHECKING:
     from fusioncli.io.scene import PairRequest
+    from fusioncli.workflows.fuse import FuseReport
     from fusioncli.workflows.plan import FusePlan
     from fusioncli.workflows.requests import FuseRequest, OutputRequest
 
 
 @takes_groups
 def pansharpen(
-    pair: PairOptions, method: MethodOptions, output: OutputOptions, run: RunOptions, common: CommonOptions
+    pair: PairOptions,
+    method: MethodOptions,
+    adapt: AdaptOptions,
+    output: OutputOptions,
+    run: RunOptions,
+    common: CommonOptions,
 ) -> None:
     """Fuse a multispectral and a panchromatic raster into a multispectral one on the PAN grid.
 
@@ -33,7 +43,11 @@ def pansharpen(
 
     render.listen_to_gdal(common)
     with gdal_environment(run.mem_limit, common.gdal_config):
-        plan = plan_fusion(fuse_request(pair, method, output, run))
+        request = fuse_request(pair, method, output, run)
+        adaptation = adapt.adaptation(request)
+        plan = plan_fusion(request)
+        if adaptation is not None and not run.dry_run:
+            plan = plan_fusion(adapt_to(adaptation, common))
         render.notes(plan.notes, common)
         facts = plan_facts(plan)
         if run.dry_run:
@@ -42,12 +56,19 @@ def pansharpen(
         render.details([f"{name}: {value}" for name, value in facts.items()], common)
         with render.progress_bar(common) as progress:
             report = run_fusion(plan, progress)
-    if report.clipped > 0:
-        low, high = plan.values.low, plan.values.high
-        share = f"{report.clipped:.3%}" if report.clipped >= 0.00001 else "less than 0.001%"
-        render.notes([f"{share} of the samples were clipped to {low:g} … {high:g}"], common)
+        if adaptation is not None:
+            adaptation.finish()
+    render.notes(clipping_notes(plan, report), common)
     facts |= {"clipped": report.clipped, "reused_parts": report.reused}
     render.result(str(report.path), facts, common)
+
+
+def clipping_notes(plan: FusePlan, report: FuseReport) -> list[str]:
+    """A sentence if samples were clipped."""
+    if not report.clipped:
+        return []
+    share = f"{report.clipped:.3%}" if report.clipped >= 0.00001 else "less than 0.001%"
+    return [f"{share} of the samples were clipped to {plan.values.low:g} … {plan.values.high:g}"]
 
 
 def pair_request(pair: PairOptions) -> PairRequest:
@@ -71,7 +92,7 @@ def output_request(output: OutputOptions, path: Path, inputs: Sequence[str]) -> 
         path=parsing.output_path(path, inputs),
         overwrite=output.overwrite,
         dtype=output.dtype,
-        nodata=parsing.number(output.nodata, "--nodata"),
+        nodata=parsing.nodata(output.nodata),
         bit_depth=output.bit_depth,
         cog=output.cog,
         options=parsing.pairs(output.co, "--co"),
@@ -83,19 +104,24 @@ def fuse_request(pair: PairOptions, method: MethodOptions, output: OutputOptions
     from fusioncli.workflows.memory import Resources
     from fusioncli.workflows.requests import FuseRequest, MethodRequest
 
+    named = method.method != AUTO or method.weights or method.adapter
+    if method.fast and named:
+        raise UsageError("--fast names a method already", "leave out --fast, or --method, --weights and --adapter")
     path = output.output or Path(f"{Path(pair.ms[0]).stem}_pansharpened.tif")
     return FuseRequest(
         pair_request(pair),
         replace(output_request(output, path, [*pair.ms, pair.pan]), resume=run.resume),
         MethodRequest(
-            method.method,
+            FAST if method.fast else method.method,
             method.sensor,
             method.upsampler,
             parsing.shares(method.pan_weights),
             method.coregister,
             method.weights,
+            adapter=method.adapter,
+            consistent=method.enforce_consistency,
         ),
-        Resources(parsing.threads(run.threads), run.mem_limit, run.device, run.part_size),
+        Resources(parsing.threads(run.threads), run.mem_limit, run.device, parsing.part_px(run.part_size)),
     )
 
 
@@ -111,7 +137,7 @@ def plan_facts(plan: FusePlan) -> dict[str, Any]:
         "ratio": [round(value, 6) for value in alignment.gsd_ratio],
         "offset_px": [round(value, 4) for value in alignment.offset_px],
         "shift_px": None if plan.shift is None else [round(plan.shift.rows_px, 3), round(plan.shift.cols_px, 3)],
-        "size": [plan.pair.bands, grid.height, grid.width],
+        "size": [len(plan.product.bands), grid.height, grid.width],
         "dtype": plan.values.dtype,
         "nodata": None if plan.values.nodata is None else str(plan.values.nodata),
         "parts": len(plan.parts),

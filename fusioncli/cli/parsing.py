@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from fusioncli.errors import UsageError
+
+MIN_PART_PX = 256
+"""Smallest `--part-size`: that of tiles, and what a tight `--mem-limit` comes down to on its own."""
 
 
 def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -50,6 +54,17 @@ def number(text: str | None, option: str) -> float | None:
         return float(text)
     except ValueError as error:
         raise UsageError(f"{option} takes a number, got '{text}'", f"for example {option} 0") from error
+
+
+def nodata(text: str | None) -> float | Literal["none"] | None:
+    """The value of `--nodata`, or "none", as GDAL spells it, for a result that declares no such value.
+
+    Raises:
+        UsageError: neither.
+    """
+    if text is not None and text.strip().lower() == "none":
+        return "none"
+    return number(text, "--nodata")
 
 
 def peak_dn(data_range: float | None, bit_depth: int | None) -> float | None:
@@ -103,6 +118,20 @@ def _finite(text: str) -> tuple[float, ...]:
     except ValueError:
         return ()
     return values if all(map(math.isfinite, values)) else ()
+
+
+def part_px(side_px: int | None) -> int | None:
+    """The side of `--part-size`, or None.
+
+    Raises:
+        UsageError: too small.
+    """
+    if side_px is not None and side_px < MIN_PART_PX:
+        raise UsageError(
+            f"parts of {side_px} px are too small: every part computes whole tiles of at least {MIN_PART_PX} px",
+            f"pass --part-size {MIN_PART_PX} or more",
+        )
+    return side_px
 
 
 def threads(text: str) -> int | None:

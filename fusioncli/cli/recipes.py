@@ -66,9 +66,9 @@ def ls(common: CommonOptions) -> None:
 
     Example: fusion recipes ls
     """
-    from fusioncli.config.load import load_recipe, recipe_names
+    from fusioncli.config.load import load_stages, recipe_names
 
-    rows = [(name, load_recipe(name).description) for name in recipe_names()]
+    rows = [(name, load_stages(name)[0].description) for name in recipe_names()]
     render.result(render.table(rows), {"recipes": dict(rows)}, common)
 
 
@@ -79,12 +79,12 @@ def show(recipe: RecipeOptions, common: CommonOptions) -> None:
 
     Example: fusion recipes show pnn-small --set training.steps=500 > mine.toml
     """
-    from fusioncli.config.load import dump_recipe, header, load_recipe, recipe_text
+    from fusioncli.config.load import dump_recipe, header, load_stages, recipe_tables, recipe_text
 
-    resolved = load_recipe(recipe.recipe, recipe.sets)
+    stages = load_stages(recipe.recipe, recipe.sets)
     comments = header(recipe_text(recipe.recipe))
-    text = f"{comments}\n{dump_recipe(resolved)}" if comments else dump_recipe(resolved)
-    render.result(text.rstrip("\n"), resolved.as_tables(), common)
+    text = f"{comments}\n{dump_recipe(*stages)}" if comments else dump_recipe(*stages)
+    render.result(text.rstrip("\n"), recipe_tables(*stages), common)
 
 
 @recipes.command("cp")
@@ -138,16 +138,17 @@ def check(given: RecipesArgument, common: CommonOptions) -> None:
 
 def _problems(source: str) -> list[str]:
     """All that is wrong with a recipe, its sensors' names included."""
-    from fusioncli.config.load import load_recipe
+    from fusioncli.config.load import load_stages
     from fusioncli.config.problems import RecipeError
 
     try:
-        recipe = load_recipe(source)
+        stages = load_stages(source)
     except RecipeError as error:
         return [problem.text for problem in error.problems]
     except UsageError as error:
         return [error.message]
-    return [text for sensor in recipe.data.sensors() for text in _sensor_problem(sensor)]
+    sensors = dict.fromkeys(sensor for recipe in stages for sensor in recipe.data.sensors())
+    return [text for sensor in sensors for text in _sensor_problem(sensor)]
 
 
 def _sensor_problem(name: str) -> list[str]:

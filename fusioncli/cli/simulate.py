@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,6 +20,7 @@ from fusioncli.cli.simulate_options import (
     SceneOptions,
     WorkOptions,
 )
+from fusioncli.cli.vocabulary import cube_words, in_cube_words
 from fusioncli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 simulate = typer.Typer(invoke_without_command=True, rich_markup_mode="rich")
 
 _CACHE_MB = 1400
+_CUBE_RATIO = 4
 
 
 @simulate.callback()
@@ -56,11 +59,11 @@ def from_scenes(
     from fusioncli.workflows.simulate.write import write_patches
 
     render.listen_to_gdal(common)
-    request = _request(scenes, cutting, output, work)
-    with gdal_environment(_CACHE_MB, common.gdal_config):
+    with cube_words() if scenes.hsi else nullcontext(), gdal_environment(_CACHE_MB, common.gdal_config):
+        request = _request(scenes, cutting, output, work)
         with render.progress_bar(common) as progress:
             plan = plan_cubes(request, progress) if isinstance(request, CubeRequest) else plan_pairs(request, progress)
-        render.notes(plan.notes, common)
+        render.notes([in_cube_words(note) if scenes.hsi else note for note in plan.notes], common)
         if not work.dry_run:
             with render.progress_bar(common) as progress:
                 write_patches(plan, progress)
@@ -81,15 +84,14 @@ def from_drawings(
     Example: fusion simulate synthetic --sensor WV3 --scenes 200 -o train.h5 --validation val.h5
     """
     from fusioncli.workflows.memory import available_cores
+    from fusioncli.workflows.simulate.drawing import DrawingRequest
     from fusioncli.workflows.simulate.synthetic import SyntheticRequest, plan_synthetic, write_synthetic
 
     if bool(drawing.sensor) == drawing.random_sensors:
         raise UsageError(
             "scenes are drawn for named sensors, or for random ones", "add --sensor NAME or --random-sensors"
         )
-    request = SyntheticRequest(
-        output=_patch_output(output),
-        scenes=drawing.scenes,
+    wanted = DrawingRequest(
         size_px=drawing.size,
         sensors=tuple(drawing.sensor),
         random_bands=drawing.bands if drawing.random_sensors else 0,
@@ -98,8 +100,9 @@ def from_drawings(
         misregistration_px=drawing.misregistration,
         cutting=_cutting(cutting, output),
         protocol=cutting.protocol,
-        processes=parsing.threads(work.threads) or available_cores(),
     )
+    processes = parsing.threads(work.threads) or available_cores()
+    request = SyntheticRequest(_patch_output(output), drawing.scenes, wanted, processes)
     plan = plan_synthetic(request)
     if not work.dry_run:
         with render.progress_bar(common) as progress:
@@ -143,31 +146,37 @@ def _request(
         "threads": threads,
     }
     if not scenes.hsi:
-        return SceneRequest(pairs=_pairs(scenes), coregister=scenes.coregister, **shared)
+        pairs = deal_pairs(scenes.ms, scenes.pan, scenes.src_nodata, scenes.ignore_georef)
+        return SceneRequest(pairs=pairs, coregister=scenes.coregister, **shared)
+    if (scenes.srf is None) == (not scenes.msi):
+        raise UsageError(
+            "--hsi needs either the spectral responses of an MSI or an MSI that was recorded",
+            "add --srf FILE or --msi FILE",
+        )
+    if scenes.coregister:
+        raise UsageError("--coregister measures the shift between MS and PAN", "leave it out with --hsi")
     if scenes.srf is None:
-        raise UsageError("--hsi needs the spectral responses of the MSI", "add --srf FILE")
-    nodata = parsing.number(scenes.src_nodata, "--src-nodata")
-    return CubeRequest(cubes=scenes.hsi, responses=scenes.srf, ratio=scenes.ratio, nodata=nodata, **shared)
+        pairs = deal_pairs(scenes.hsi, scenes.msi, scenes.src_nodata, scenes.ignore_georef, cube=True)
+        return SceneRequest(pairs=pairs, ratio=scenes.ratio, **shared)
+    nodata, ratio = parsing.number(scenes.src_nodata, "--src-nodata"), scenes.ratio or _CUBE_RATIO
+    return CubeRequest(cubes=scenes.hsi, responses=scenes.srf, ratio=ratio, nodata=nodata, **shared)
 
 
-def _pairs(scenes: SceneOptions) -> Sequence[PairRequest]:
-    """MS files dealt out evenly to the PAN files, in order."""
+def deal_pairs(
+    ms: Sequence[str], pan: Sequence[str], src_nodata: str | None, ignore_georef: bool, cube: bool = False
+) -> Sequence[PairRequest]:
+    """MS files dealt out evenly to the PAN files, in order; or cubes to the sharper images beside them."""
     from fusioncli.io.scene import PairRequest
 
-    if not scenes.pan or not scenes.ms or len(scenes.ms) % len(scenes.pan):
+    if not pan or not ms or len(ms) % len(pan):
         raise UsageError(
-            f"{len(scenes.ms)} --ms and {len(scenes.pan)} --pan do not make pairs",
+            f"{len(ms)} --ms and {len(pan)} --pan do not make pairs",
             "give --ms and --pan once per pair; or as many band files for every --pan",
         )
-    share, nodata = len(scenes.ms) // len(scenes.pan), parsing.number(scenes.src_nodata, "--src-nodata")
+    share, nodata = len(ms) // len(pan), parsing.number(src_nodata, "--src-nodata")
     return [
-        PairRequest(
-            tuple(scenes.ms[number * share : (number + 1) * share]),
-            pan,
-            nodata=nodata,
-            ignore_georef=scenes.ignore_georef,
-        )
-        for number, pan in enumerate(scenes.pan)
+        PairRequest(tuple(ms[number * share :][:share]), one, nodata, ignore_georef=ignore_georef, cube=cube)
+        for number, one in enumerate(pan)
     ]
 
 

@@ -56,9 +56,24 @@ class SceneOptions:
             help="With --hsi: text or CSV of spectral responses, a row per MSI band, a column per HSI band.",
         ),
     ] = None
+    msi: Annotated[
+        list[str],
+        Option(
+            "--msi",
+            metavar="FILE",
+            rich_help_panel=INPUT,
+            help="With --hsi, instead of --srf: sharper raster of the same place, once per --hsi; degraded along.",
+        ),
+    ] = field(default_factory=list)
     ratio: Annotated[
-        int, Option(metavar="N", min=2, rich_help_panel=INPUT, help="With --hsi: truth pixels per HSI pixel.")
-    ] = 4
+        int | None,
+        Option(
+            metavar="N",
+            min=2,
+            rich_help_panel=INPUT,
+            help="With --hsi: truth pixels per HSI pixel; 4, or as --hsi and --msi say.",
+        ),
+    ] = None
     sensor: Annotated[
         str | None,
         Option(metavar="NAME", rich_help_panel=INPUT, help="Sensor preset (MTF, bit depth); guessed if not given."),
@@ -166,7 +181,7 @@ class DrawingOptions:
     ] = 4
     seed: Annotated[int, Option(metavar="N", min=0, rich_help_panel=_SCENES, help="Equal seeds draw equal scenes.")] = 0
     misregistration: Annotated[
-        float, Option(metavar="PX", min=0, max=8, rich_help_panel=_SCENES, help="Move MS by up to so many PAN px.")
+        float, Option(metavar="PX", min=0, max=8, rich_help_panel=_SCENES, help="Move PAN by up to so many of its px.")
     ] = 0.0
 
 

@@ -18,7 +18,7 @@ from fusioncli.cli.options import RUN, CommonOptions, Device
 from fusioncli.cli.recipes import RecipeOptions
 
 if TYPE_CHECKING:
-    from fusioncli.workflows.train.events import Event, Listener
+    from fusioncli.workflows.train.events import Event, Listener, Started
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class TrainOptions:
         ),
     ] = 1
     device: Device = "auto"
+    stage: Annotated[
+        str | None,
+        typer.Option("--stage", metavar="NAME", rich_help_panel=RUN, help="Train one stage of a recipe in several."),
+    ] = None
     resume: Annotated[
         bool,
         typer.Option(
@@ -60,14 +64,15 @@ def train(recipe: RecipeOptions, run: TrainOptions, common: CommonOptions) -> No
 
     Example: fusion train pnn-small -o runs/pnn --set data.train=train.h5 --set data.validation=validation.h5
     """
-    from fusioncli.config.load import load_recipe
-    from fusioncli.workflows.train.launch import train as start
+    from fusioncli.config.load import load_stages
     from fusioncli.workflows.train.request import TrainRequest
+    from fusioncli.workflows.train.stages import train_stages
 
-    resolved = load_recipe(recipe.recipe, recipe.sets, {"training.steps": run.steps})
-    folder = run.output or Path("runs") / resolved.name
-    with _display(common) as listener:
-        report = start(TrainRequest(resolved, folder, run.devices, run.device, run.resume), listener)
+    stages = load_stages(recipe.recipe, recipe.sets, {"training.steps": run.steps})
+    folder = run.output or Path("runs") / stages[0].name
+    request = TrainRequest(stages[0], folder, run.devices, run.device, run.resume)
+    with training_display(common) as listener:
+        report = train_stages(stages, request, listener, run.stage)
     if report is None:  # one of several processes, and not the one that speaks
         return
     if report.resumed_from:
@@ -79,22 +84,26 @@ def train(recipe: RecipeOptions, run: TrainOptions, common: CommonOptions) -> No
         "sha256": report.sha256,
         "step": report.step,
         "resumed_from": report.resumed_from,
+        "trainable": report.size.trainable,
+        "parameters": report.size.parameters,
         "metrics": {name: value for name, value in report.figures.items() if isfinite(value)},
     }
     render.result(str(report.path), facts, common)
 
 
 @contextmanager
-def _display(common: CommonOptions) -> Iterator[Listener]:
+def training_display(common: CommonOptions) -> Iterator[Listener]:
     """A line per validation, and a bar with loss, rate, images per second and remaining time on a terminal."""
-    from fusioncli.workflows.train.events import Progressed, Started, Validated
+    from fusioncli.workflows.train.events import Prepared, Progressed, Started, Validated
 
     with _bar(common) as advance:
 
         def show(event: Event) -> None:
             match event:
+                case Prepared():
+                    advance(event.done, event.total, event.stage)
                 case Started():
-                    render.details([f"training on {event.device}, from step {event.step} of {event.steps}"], common)
+                    render.notes([_start_line(event), *event.notes], common)
                     advance(event.step, event.steps, "")
                 case Progressed():
                     text = f"loss {event.loss:.5f}  rate {event.learning_rate:.2e}  {event.images_per_s:.0f} images/s"
@@ -104,6 +113,12 @@ def _display(common: CommonOptions) -> Iterator[Listener]:
                     typer.echo(f"step {event.step}  {figures}{'  best' if event.best else ''}", err=True)
 
         yield show
+
+
+def _start_line(event: Started) -> str:
+    size, stage = event.size, f"stage {event.stage}: " if event.stage else ""
+    learns = f"{size.trainable:,} of {size.parameters:,} parameters learn"
+    return f"{stage}{learns}, on {event.device}, from step {event.step} of {event.steps}"
 
 
 @contextmanager
@@ -121,6 +136,6 @@ def _bar(common: CommonOptions) -> Iterator[Callable[[int, int, str], None]]:
         def advance(step: int, steps: int, text: str) -> None:
             if not tasks:
                 tasks.append(bar.add_task("", total=steps))
-            bar.update(tasks[0], completed=step, description=text)
+            bar.update(tasks[0], completed=step, total=steps, description=text)
 
         yield advance

@@ -39,12 +39,14 @@ class Identity(Table):
         kind: full; adapter: only the tensors that differ from `base`; merged: an adapter laid over its base.
         arch: as `model.arch` of a recipe.
         arch_config: as `model.options` of a recipe.
-        bands: MS bands the network takes.
-        ratio: PAN pixels per MS pixel.
+        bands: MS or hyperspectral bands the network takes.
+        guide_bands: of the sharper image, as `model.guide_bands`; 1 is not written down.
+        ratio: fine pixels per coarse pixel.
         sensor: whose images it learned from; None if several or unknown.
         value_max: DN that is mapped to 1.
         upsampler: how the MS came to the PAN grid.
         stage: of a training in several stages.
+        start: files that training started from, by `weights` or the name of a frozen part, those before them included.
         base: of an adapter, or of what an adapter was merged with.
         recipe: name of the recipe.
         metrics: means over the validation patches, by index.
@@ -57,11 +59,13 @@ class Identity(Table):
     arch: Text
     arch_config: dict[str, JsonValue] = Field(default_factory=dict)
     bands: Count
-    ratio: Annotated[int, Field(ge=1)]
+    guide_bands: Count = 1
+    ratio: Count
     sensor: str | None = None
     value_max: Positive
     upsampler: str | None = None
     stage: str | None = None
+    start: dict[str, Base] = Field(default_factory=dict)
     base: Base | None = None
     recipe: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
@@ -83,7 +87,8 @@ class Identity(Table):
     def of_model(cls, model: ModelConfig, **facts: Any) -> Self:  # noqa: ANN401 - any of the attributes
         """The identity of a network that a recipe describes; `facts` are the other attributes."""
         options = model.options.model_dump(mode="json")
-        return cls(arch=model.arch, arch_config=options, bands=model.bands, ratio=model.ratio, **facts)
+        images = {name: getattr(model, name) for name in _IMAGES}
+        return cls(arch=model.arch, arch_config=options, **images, **facts)
 
     def model(self) -> ModelConfig:
         """The network, as a recipe would describe it.
@@ -91,7 +96,8 @@ class Identity(Table):
         Raises:
             DataError: this version has no such architecture, or the architecture no such setting.
         """
-        tables = {"arch": self.arch, "bands": self.bands, "ratio": self.ratio, "options": self.arch_config}
+        images = {name: getattr(self, name) for name in _IMAGES}
+        tables = {"arch": self.arch, "options": self.arch_config, **images}
         try:
             return ModelConfig.model_validate(tables)
         except ValidationError as error:
@@ -104,9 +110,13 @@ class Identity(Table):
 
     def to_json(self) -> str:
         """One line, keys sorted: equal identities give equal bytes."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        silent = {name for name, usual in _USUAL.items() if getattr(self, name) == usual}
+        return json.dumps(self.model_dump(mode="json", exclude=silent), sort_keys=True, separators=(",", ":"))
 
 
+_USUAL: dict[str, Any] = {"guide_bands": 1, "start": {}}
+"""Not written down, so that versions that know no such fact read on."""
+_IMAGES = ("bands", "guide_bands", "ratio")
 _UPDATE = "install the fusion that wrote them, or a newer one: pip install -U fusioncli"
 
 

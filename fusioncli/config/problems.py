@@ -122,7 +122,7 @@ def _children(raw: object) -> Mapping[Any, Any]:
 def _nearest_setting(path: str, names: tuple[str, ...]) -> str | None:
     """A sibling with a similar name, or else the place where that name belongs."""
     table, _, leaf = path.rpartition(".")
-    siblings = {name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == table}
+    siblings = {name.rpartition(".")[2] for name in names if name.rpartition(".")[0] == table and name != path}
     if near := difflib.get_close_matches(leaf, sorted(siblings), n=1):
         return near[0]
     elsewhere = {name.rpartition(".")[2]: name for name in names}

@@ -11,18 +11,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
-    Discriminator,
     Field,
     SerializeAsAny,
-    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from fusioncli.config.architectures import ARCHITECTURES, Options
-from fusioncli.config.base import Conflict, Count, Fraction, Positive, Table, Text, Texts, WholeNumber, refuse, several
+from fusioncli.config.architectures import ARCHITECTURES, HYPERSPECTRAL, RESTORATION, Options
+from fusioncli.config.base import Conflict, Count, Fraction, Table, Text, WholeNumber, refuse, several
+from fusioncli.config.data import DataConfig, Synthetic
 
 Index = Literal[
     "SAM", "ERGAS", "Q2n", "Q", "SCC", "PSNR_pooled", "PSNR_band_mean", "RMSE_pooled", "RMSE_band_mean", "SSIM", "CC"
@@ -35,21 +34,24 @@ class ModelConfig(Table):
 
     Attributes:
         arch: name of the architecture.
-        bands: MS bands in and out.
-        ratio: PAN pixels per MS pixel, along either axis.
+        bands: MS or hyperspectral bands in, and bands out.
+        guide_bands: of the sharper image: 1 for PAN, more for an MSI.
+        ratio: fine pixels per coarse pixel, along either axis; 1 where the network restores one image.
         options: the architecture's own settings.
     """
 
     arch: str
     bands: Count
-    ratio: Annotated[int, Field(ge=2)]
+    guide_bands: Count = 1
+    ratio: Count
     options: SerializeAsAny[Options] = Field(default=Options(), validate_default=True)
 
     @field_validator("arch")
     @classmethod
     def _known(cls, arch: str) -> str:
         if arch not in ARCHITECTURES:
-            names = " or ".join(f"'{name}'" for name in ARCHITECTURES)
+            *others, last = [f"'{name}'" for name in ARCHITECTURES]
+            names = f"{', '.join(others)} or {last}"
             raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": names})
         return arch
 
@@ -61,64 +63,26 @@ class ModelConfig(Table):
             return Options()
         return kind.model_validate(options.model_dump() if isinstance(options, Options) else options)
 
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        refuse("model", self._conflicts())
+        return self
 
-class Synthetic(Table):
-    """Imagery that is drawn instead of read.
+    def _conflicts(self) -> Iterator[Conflict]:
+        restores = self.inputs == RESTORATION
+        if self.ratio < 2 and not restores:
+            yield Conflict(("ratio",), self.ratio, "should be at least 2")
+        if self.ratio > 1 and restores:
+            yield Conflict(("ratio",), self.ratio, f"should be 1 for {self.arch}, whose images have one size")
+        if self.bands != 3 and restores:
+            yield Conflict(("bands",), self.bands, f"should be 3 for {self.arch}, which restores red, green and blue")
+        if self.guide_bands > 1 and self.inputs != HYPERSPECTRAL:
+            yield Conflict(("guide_bands",), self.guide_bands, f"should be 1 for {self.arch}, which takes no MSI")
 
-    Attributes:
-        scenes: how many scenes are drawn.
-        seed: of the first one; equal seeds draw equal scenes.
-        sensors: whose bands and MTF they have, in turn; names as `--sensor` takes them.
-    """
-
-    scenes: Count
-    seed: WholeNumber = 0
-    sensors: Annotated[Texts, Field(min_length=1)]
-
-
-def _origin(value: object) -> str:
-    return "drawn" if isinstance(value, dict | Synthetic) else "read"
-
-
-Source = Annotated[Annotated[Synthetic, Tag("drawn")] | Annotated[Texts, Tag("read")], Discriminator(_origin)]
-"""Patch files (one path or a list, relative to the working folder), or a table of synthetic scenes."""
-
-
-class DataConfig(Table):
-    """What is learned from.
-
-    Attributes:
-        train: where training patches come from.
-        validation: where validation patches come from; an empty list for no validation.
-        patch_px: side of a training patch on the PAN grid, a multiple of the ratio. Larger stored patches are
-            cropped; smaller ones are an error.
-        batch_size: patches per forward pass, over all devices together.
-        sensor: as `--sensor` takes it; None: as the files say.
-        value_max: DN that is mapped to 1; None: as the files say.
-        upsampler: how the MS came to the PAN grid; None: as the files say.
-        augment: flip and rotate at random.
-    """
-
-    train: Source
-    validation: Source = ()
-    patch_px: Count = 64
-    batch_size: Count = 32
-    sensor: Text | None = None
-    value_max: Positive | None = None
-    upsampler: Literal["lanczos", "cubic", "interp23tap"] | None = None
-    augment: bool = True
-
-    @field_validator("train")
-    @classmethod
-    def _some(cls, train: Synthetic | tuple[str, ...]) -> Synthetic | tuple[str, ...]:
-        if not train:
-            raise PydanticCustomError("empty", "should name at least one patch file")
-        return train
-
-    def sensors(self) -> tuple[str, ...]:
-        """Every sensor that is named, as the recipe spells it."""
-        drawn = [source.sensors for source in (self.train, self.validation) if isinstance(source, Synthetic)]
-        return tuple(dict.fromkeys(name for names in [(self.sensor,), *drawn] for name in names if name))
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Images that the network takes, in the order of its arguments."""
+        return self.options.inputs
 
 
 class OptimiserConfig(Table):
@@ -228,22 +192,39 @@ class CheckpointConfig(Table):
     keep: Count = 2
 
 
+class StartConfig(Table):
+    """Where the weights start from; what no file gives is fresh.
+
+    Attributes:
+        weights: file of a whole network, such as a run wrote; tensors are taken by name. A stage after the first
+            starts from the weights of the one before it instead.
+        backbones: files of parts that stay frozen, by the part's name.
+    """
+
+    weights: Text | None = None
+    backbones: dict[Text, Text] = Field(default_factory=dict)
+
+
 class Recipe(Table):
-    """A training run, complete.
+    """A training run, complete; or one stage of a run in several, which is a run of its own.
 
     Attributes:
         name: lower-case letters, digits and dashes.
+        stage: name of the stage, which runs in a folder of that name; None for a run in one.
         description: one line.
         licence: of the training data, copied into the weights.
-        loss: mean absolute (l1) or squared (l2) error, values in units of `value_max`.
+        loss: mean absolute (l1) or squared (l2) error, values in units of `value_max`; or mean absolute error in units
+            of the spread of each band of each patch (relative), so that dark bands and dull scenes count as much.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")]
+    stage: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")] | None = None
     description: Text
     licence: str = ""
-    loss: Literal["l1", "l2"] = "l1"
+    loss: Literal["l1", "l2", "relative"] = "l1"
     model: ModelConfig
     data: DataConfig
+    start: StartConfig = StartConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     training: TrainingConfig
@@ -261,6 +242,30 @@ class Recipe(Table):
             yield Conflict(("data", "patch_px"), self.data.patch_px, text)
         if self.training.early_stop and not self.data.validation:
             yield Conflict(("training", "early_stop"), self.training.early_stop, "should be 0 without data.validation")
+        yield from self._source_conflicts()
+        yield from self._restoration_conflicts()
+
+    def _source_conflicts(self) -> Iterator[Conflict]:
+        train, validation = self.data.train, self.data.validation
+        for name, source in (("train", train), ("validation", validation)):
+            if self.model.inputs == HYPERSPECTRAL and isinstance(source, Synthetic):
+                text = f"should be patch files for {self.model.arch}: drawn scenes are MS and PAN"
+                yield Conflict(("data", name), source.model_dump(), text)
+        if isinstance(train, Synthetic) and isinstance(validation, Synthetic) and train.seed == validation.seed:
+            text = "should differ from data.train.seed: equal seeds draw equal scenes"
+            yield Conflict(("data", "validation", "seed"), validation.seed, text)
+
+    def _restoration_conflicts(self) -> Iterator[Conflict]:
+        data = self.data
+        if self.model.inputs != RESTORATION:
+            if data.restoration is not None:
+                text = f"should be left out for {self.model.arch}, which does not restore one image"
+                yield Conflict(("data", "restoration"), data.restoration.model_dump(), text)
+            return
+        for task in data.tasks:
+            if task.startswith("sr") and data.patch_px % int(task[2:]):
+                text = f"should be a multiple of {task[2:]}, for the task {task}"
+                yield Conflict(("data", "patch_px"), data.patch_px, text)
 
     def as_tables(self) -> dict[str, Any]:
         """Plain values, as `tomllib` would read them; settings that are None are left out."""

@@ -14,7 +14,7 @@ def to_toml(tables: Mapping[str, Any]) -> str:
     """Text that `tomllib` reads back as the same tables.
 
     Args:
-        tables: nested mappings of str, bool, int, finite float and lists of them.
+        tables: nested mappings of str, bool, int, finite float and lists of them; lists of mappings become `[[…]]`.
 
     Raises:
         TypeError: any other value.
@@ -24,13 +24,27 @@ def to_toml(tables: Mapping[str, Any]) -> str:
 
 def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    plain = {key: value for key, value in table.items() if key not in inner}
-    if path and (plain or not inner):
-        yield f"\n[{'.'.join(map(_key, path))}]"
+    arrays = {key: value for key, value in table.items() if _is_array(value)}
+    plain = {key: value for key, value in table.items() if key not in inner and key not in arrays}
     for key, value in plain.items():
         yield f"{_key(key)} = {_value(value)}"
     for key, value in inner.items():
-        yield from _lines(value, (*path, key))
+        own = (*path, key)
+        if not value or any(not isinstance(item, Mapping) and not _is_array(item) for item in value.values()):
+            yield f"\n[{_dotted(own)}]"
+        yield from _lines(value, own)
+    for key, tables in arrays.items():
+        for item in tables:
+            yield f"\n[[{_dotted((*path, key))}]]"
+            yield from _lines(item, (*path, key))
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(item, Mapping) for item in value)
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(map(_key, path))
 
 
 def _key(key: str) -> str:

@@ -29,10 +29,18 @@ class Whole:
 
 @dataclass(frozen=True)
 class Blend:
-    """Model with context inside a fixed tile: overlapping tiles, faded into each other by sin² ramps."""
+    """Model with context inside a fixed tile: overlapping tiles, faded into each other by sin² ramps.
+
+    Attributes:
+        tile_px: side of a tile, a multiple of the ratio.
+        overlap_px: of neighbouring tiles.
+        halo_px: margin of a window around its tile, a multiple of the ratio: the upsampler looks into it, the context
+            ends before it.
+    """
 
     tile_px: int
     overlap_px: int
+    halo_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ class Tiling:
         ratio: PAN pixels per MS pixel.
         rule: how the model may be cut.
         tile_px: side of exact tiles; a multiple of the ratio.
-        halo_px: margin read around exact tiles; a multiple of the ratio.
+        halo_px: margin read around tiles; a multiple of the ratio.
     """
 
     scene: Rect
@@ -136,20 +144,24 @@ class Tiling:
     def of(scene: Rect, ratio: int, rule: Rule, bands: int, masked: bool) -> Tiling:
         """Plan the tiles of a scene.
 
-        The side depends on the number of bands only, never on the machine, because results are bit-identical only
-        between equal tiles. The halo is the reach, or twice it where missing pixels are filled from their neighbours.
+        The side depends on the number of bands and on a small scene's size, never on the machine, because results are
+        bit-identical only between equal tiles. The halo of exact tiles is the reach, or twice it where missing pixels are
+        filled from their neighbours; tiles that blend bring their own.
         """
         side = max(min(_MIN_TILE_PX, TILE_PX), int(TILE_PX * min(1.0, _TILE_BANDS / bands) ** 0.5))
-        reach = rule.reach_px if isinstance(rule, Exact | Whole) else 0
-        return Tiling(scene, ratio, rule, max(1, side // ratio) * ratio, _up(reach * (2 if masked else 1), ratio))
+        side = min(side, max(scene.height, scene.width))
+        halo_px = rule.halo_px if isinstance(rule, Blend) else 0
+        if isinstance(rule, Exact | Whole):
+            halo_px = _up(rule.reach_px * (2 if masked else 1), ratio)
+        return Tiling(scene, ratio, rule, max(1, side // ratio) * ratio, halo_px)
 
     @property
     def largest_px(self) -> tuple[int, int]:
         """Height and width of the largest window a model sees."""
         if isinstance(self.rule, Untiled):
             return self.scene.height, self.scene.width
-        side = self.rule.tile_px if isinstance(self.rule, Blend) else self.tile_px + 2 * self.halo_px
-        return side, side
+        side = self.rule.tile_px if isinstance(self.rule, Blend) else self.tile_px
+        return side + 2 * self.halo_px, side + 2 * self.halo_px
 
     def tiles(self, area: Rect) -> Iterator[Tile]:
         """Tiles that touch `area`, in row-major order."""
@@ -180,9 +192,9 @@ class Tiling:
             for col, col_weight in zip(cols, col_weights, strict=True):
                 if col >= area.col1 or col + rule.tile_px <= area.col0:
                     continue
-                read = Rect(row, col, row + rule.tile_px, col + rule.tile_px)
-                keep = read.intersect(self.scene)
-                yield Tile(read, keep, row_weight[: keep.height], col_weight[: keep.width])
+                core = Rect(row, col, row + rule.tile_px, col + rule.tile_px)
+                keep = core.intersect(self.scene)
+                yield Tile(core.grow(self.halo_px), keep, row_weight[: keep.height], col_weight[: keep.width])
 
 
 def parts(output: Rect, part_px: int) -> list[Rect]:

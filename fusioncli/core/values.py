@@ -90,14 +90,13 @@ def quantise(fused_dn: np.ndarray, valid: np.ndarray | None, values: OutputValue
     if undefined is not None:
         fused_dn[undefined] = values.fill
     samples = fused_dn.astype(values.dtype)
-    if values.nodata is not None:
-        if not np.isnan(values.nodata):
-            _avoid(samples, values)
-        gaps = undefined if valid is None else ~np.broadcast_to(valid, samples.shape)
-        if valid is not None and undefined is not None:
-            gaps = gaps | undefined
-        if gaps is not None:
-            samples[gaps] = values.nodata
+    if values.nodata is not None and not np.isnan(values.nodata):
+        _avoid(samples, values)
+    gaps = undefined if valid is None else ~np.broadcast_to(valid, samples.shape)
+    if valid is not None and undefined is not None:
+        gaps = gaps | undefined
+    if gaps is not None:
+        samples[gaps] = values.fill
     return samples, clipped
 
 

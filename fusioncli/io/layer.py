@@ -93,6 +93,10 @@ class Layer:
             valid = None if valid is None else np.pad(valid, margins, "symmetric")
         return samples, valid
 
+    def hold(self, window: Rect) -> Layer:
+        """The same layer with a window of it in memory, for many reads inside: equal to reads from the files."""
+        return _HeldLayer(files=self.files, target=self.target, window=window, held=self.read(window))
+
     def zero_share(self) -> float:
         """Share of pixels that are 0 in every band, in a few windows: likely fill, where no nodata is declared."""
         samples = []
@@ -157,3 +161,19 @@ class Layer:
             resampling=Resampling.cubic,
             tolerance=_WARP_TOLERANCE_PX,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _HeldLayer(Layer):
+    """A layer of which one window is in memory: `held` is what reading `window` gave."""
+
+    window: Rect
+    held: tuple[np.ndarray, np.ndarray | None] = field(compare=False, repr=False)
+
+    def read(self, window: Rect) -> tuple[np.ndarray, np.ndarray | None]:
+        """Cut a window out of the held one, which contains it."""
+        samples, valid = self.held
+        part = (slice(None), *window.slices(self.window))
+        if valid is None or valid[part].all():
+            return samples[part], None
+        return samples[part], valid[part]

@@ -52,6 +52,7 @@ class Product:
         tags: dataset metadata, provenance included.
         cog: Cloud-Optimized GeoTIFF with overviews, or a plain tiled one.
         options: GDAL creation options that override ours.
+        empty: positions, from 0, of bands that the parts do not hold: nodata, or 0, all over.
     """
 
     grid: Grid
@@ -62,6 +63,12 @@ class Product:
     tags: Mapping[str, str]
     cog: bool
     options: Mapping[str, str]
+    empty: frozenset[int] = frozenset()
+
+    @property
+    def stored_bands(self) -> int:
+        """Bands of the parts."""
+        return len(self.bands) - len(self.empty)
 
     @property
     def bytes(self) -> int:
@@ -175,27 +182,37 @@ def _vrt(product: Product, store: PartStore, parts: Sequence[Rect]) -> str:
         numbers = grid.transform.to_gdal()
         Xml.SubElement(root, "GeoTransform").text = ", ".join(repr(float(n)) for n in numbers)
     _metadata(root, product.tags)
-    for number, band in enumerate(product.bands, 1):
-        element = Xml.SubElement(root, "VRTRasterBand", dataType=_GDAL_TYPES[product.dtype], band=str(number))
-        _metadata(element, {k: v for k, v in band.tags.items() if not k.startswith("STATISTICS_")})
-        if band.name:
-            Xml.SubElement(element, "Description").text = band.name
-        if product.nodata is not None:
-            Xml.SubElement(element, "NoDataValue").text = repr(product.nodata)
-        if band.unit:
-            Xml.SubElement(element, "UnitType").text = band.unit
-        Xml.SubElement(element, "ColorInterp").text = _GDAL_COLOURS.get(band.colour.name, band.colour.name)
-        if (band.scale, band.offset) != (1.0, 0.0):
-            Xml.SubElement(element, "Offset").text = repr(band.offset)
-            Xml.SubElement(element, "Scale").text = repr(band.scale)
-        for part in kept:
-            _source(element, store.path(part).name, number, part)
+    stored = 0
+    for place, band in enumerate(product.bands):
+        element = Xml.SubElement(root, "VRTRasterBand", dataType=_GDAL_TYPES[product.dtype], band=str(place + 1))
+        _describe_band(element, band, product.nodata)
+        if place not in product.empty:
+            stored += 1
+            for part in kept:
+                _source(element, store.path(part).name, stored, part)
     return Xml.tostring(root, encoding="unicode")
 
 
-def _metadata(parent: Xml.Element, tags: Mapping[str, str]) -> None:
+def _describe_band(element: Xml.Element, band: Band, nodata: float | None) -> None:
+    """Everything of a band but its pixels, in the order that GDAL reads."""
+    _metadata(element, {k: v for k, v in band.tags.items() if not k.startswith("STATISTICS_")})
+    if band.wavelength_nm is not None:
+        _metadata(element, {"CENTRAL_WAVELENGTH_UM": f"{band.wavelength_nm / 1e3:.6g}"}, domain="IMAGERY")
+    if band.name:
+        Xml.SubElement(element, "Description").text = band.name
+    if nodata is not None:
+        Xml.SubElement(element, "NoDataValue").text = repr(nodata)
+    if band.unit:
+        Xml.SubElement(element, "UnitType").text = band.unit
+    Xml.SubElement(element, "ColorInterp").text = _GDAL_COLOURS.get(band.colour.name, band.colour.name)
+    if (band.scale, band.offset) != (1.0, 0.0):
+        Xml.SubElement(element, "Offset").text = repr(band.offset)
+        Xml.SubElement(element, "Scale").text = repr(band.scale)
+
+
+def _metadata(parent: Xml.Element, tags: Mapping[str, str], **attributes: str) -> None:
     if tags:
-        metadata = Xml.SubElement(parent, "Metadata")
+        metadata = Xml.SubElement(parent, "Metadata", attributes)
         for key, value in tags.items():
             Xml.SubElement(metadata, "MDI", key=key).text = value
 

@@ -19,6 +19,7 @@ from rasterio.windows import Window
 
 from fusioncli.core.grid import Grid
 from fusioncli.errors import DataError
+from fusioncli.io.spectrum import rejected, wavelengths_nm
 
 _LOOK_PX = 64
 _MASK_EDGES = 0.1  # a mask is all or nothing but for a blurred edge
@@ -39,6 +40,8 @@ class Band:
         offset: physical value of digital number 0.
         unit: of the physical values, or None.
         tags: the band's own metadata.
+        wavelength_nm: centre of its pass band, or None.
+        rejected: whether the file's bad band list marks it.
     """
 
     index: int
@@ -48,6 +51,8 @@ class Band:
     offset: float
     unit: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    wavelength_nm: float | None = None
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,6 +231,7 @@ def _holds_mask(path: str, dataset: DatasetReader, alpha: int) -> bool:
 
 
 def _bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...]:
+    centres_nm, bad = wavelengths_nm(dataset), rejected(dataset)
     return tuple(
         Band(
             index,
@@ -235,6 +241,8 @@ def _bands(dataset: DatasetReader, alpha: int | None) -> tuple[Band, ...]:
             dataset.offsets[index - 1],
             dataset.units[index - 1],
             dataset.tags(index),
+            centres_nm[index - 1],
+            index in bad,
         )
         for index, colour in zip(dataset.indexes, dataset.colorinterp, strict=True)
         if index != alpha

@@ -1,4 +1,7 @@
-"""An MS/PAN pair as one thing: opened, checked, aligned, and read window by window on a common grid."""
+"""An MS/PAN pair as one thing: opened, checked, aligned, and read window by window on a common grid.
+
+A hyperspectral cube and a sharper image of any number of bands make a pair too; the sharper one is called PAN here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from fusioncli.core.rects import cells_around
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.layer import Layer, Target
-from fusioncli.io.raster import Raster, describe
+from fusioncli.io.raster import Band, Raster, describe
+from fusioncli.io.usable_bands import UsableBands, usable_bands
 
 _ANY_CRS = CRS.from_epsg(3857)  # stands for "the same unknown CRS on both sides"; nothing is projected
 _SAME_PLANE = 1e-4  # MS pixels between two CRS that then count as one
@@ -30,19 +34,27 @@ class PairRequest:
 
     Attributes:
         ms: one multi-band file, or single-band files to be stacked in this order.
-        pan: the panchromatic file.
+        pan: the panchromatic file; or, beside a cube, the files of the sharper image, to be stacked in this order.
         nodata: value to take as missing in both, instead of what the files declare.
         bounds: area of interest (x0, y0, x1, y1) in the CRS of PAN, or None.
         ignore_georef: align both rasters by their first pixel's corner.
         shift_px: move the MS by (rows, columns) PAN px before aligning (co-registration).
+        cube: the MS is a hyperspectral cube: PAN may have any number of bands, and bands of the cube that hold nothing
+            are left out.
     """
 
     ms: Sequence[str]
-    pan: str
+    pan: str | Sequence[str]
     nodata: float | None = None
     bounds: tuple[float, float, float, float] | None = None
     ignore_georef: bool = False
     shift_px: tuple[float, float] = (0.0, 0.0)
+    cube: bool = False
+
+    @property
+    def pan_files(self) -> Sequence[str]:
+        """Paths of the sharper image."""
+        return (self.pan,) if isinstance(self.pan, str) else self.pan
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ class Samples:
 
     Attributes:
         ms: (bands, h, w) float32, DN.
-        pan: (1, h·ratio, w·ratio) float32, DN.
+        pan: (1 or the guide's bands, h·ratio, w·ratio) float32, DN.
         valid: (bands or 1, h·ratio, w·ratio) bool where MS and PAN hold data, or None when they do everywhere.
     """
 
@@ -69,12 +81,16 @@ class ScenePair:
         pan: layer on the PAN file's grid.
         alignment: verdict, ratio and output rectangle.
         notes: things the user should know (assumed alignment, undeclared nodata …).
+        left_out: positions, from 0, of bands of the MS files that hold nothing and are not in `ms`.
+        all_bands: of the MS files, those included.
     """
 
     ms: Layer
     pan: Layer
     alignment: Alignment
     notes: tuple[str, ...]
+    left_out: frozenset[int]
+    all_bands: tuple[Band, ...]
 
     @property
     def masked(self) -> bool:
@@ -83,8 +99,13 @@ class ScenePair:
 
     @property
     def bands(self) -> int:
-        """Number of spectral bands."""
+        """Number of spectral bands that are fused."""
         return sum(len(file.bands) for file in self.ms.files)
+
+    @property
+    def guide_bands(self) -> int:
+        """Number of bands of the sharper image; 1 for PAN."""
+        return sum(len(file.bands) for file in self.pan.files)
 
     @property
     def output_grid(self) -> Grid:
@@ -106,6 +127,12 @@ class ScenePair:
         row, col = self.alignment.ms_origin if self.ms.target is None else (0, 0)
         return rect.shift(row, col)
 
+    def holding(self, window: Rect) -> ScenePair:
+        """The pair with a window in memory: reads inside it give what they give here, without touching the files."""
+        top, left = self.alignment.origin
+        ms = self.ms.hold(self.ms_window(cells_around(window, self.alignment.ratio)))
+        return replace(self, ms=ms, pan=self.pan.hold(window.shift(top, left)))
+
     def read(self, window: Rect) -> Samples:
         """Read a window whose edges are multiples of the ratio; it may reach beyond the scene, which is mirrored."""
         ratio = self.alignment.ratio
@@ -114,7 +141,7 @@ class ScenePair:
         pan, pan_valid = self.pan.read(window.shift(top, left))
         if ms_valid is None and pan_valid is None:
             return Samples(ms, pan, None)
-        valid = np.ones((1, 1, 1), bool) if pan_valid is None else pan_valid
+        valid = np.ones((1, 1, 1), bool) if pan_valid is None else np.asarray(pan_valid.all(0, keepdims=True))
         if ms_valid is not None:
             ms = gaps.fill_gaps(ms, ms_valid)
             valid = valid & gaps.spread(ms_valid, ratio)
@@ -130,14 +157,14 @@ def open_pair(request: PairRequest) -> ScenePair:
         DataError: anything that makes the two files unusable together, with the figures.
     """
     ms_files = _stack([describe(path, request.nodata) for path in request.ms])
-    pan_file = describe(request.pan, request.nodata)
-    _check_roles(ms_files, pan_file)
+    pan_files = _stack([describe(path, request.nodata) for path in request.pan_files])
+    _check_roles(ms_files, pan_files, request.cube)
     if request.ignore_georef:
-        ms_files = tuple(_without_georeferencing(file) for file in ms_files)
-        pan_file = _without_georeferencing(pan_file)
-    for file in (*ms_files, pan_file):
+        ms_files, pan_files = (tuple(map(_without_georeferencing, files)) for files in (ms_files, pan_files))
+    for file in (*ms_files, *pan_files):
         _check_position(file)
-    notes = [note for file in (*ms_files, pan_file) for note in file.notes]
+    pan_file = pan_files[0]
+    notes = [note for file in (*ms_files, *pan_files) for note in file.notes]
     notes += _crs_notes(ms_files[0], pan_file)
     ms_grid, note = in_frame_of(pan_file.grid, ms_files[0].grid)
     notes += [note] if note else []
@@ -146,13 +173,16 @@ def open_pair(request: PairRequest) -> ScenePair:
     if request.shift_px != (0.0, 0.0):
         ms_grid = _moved(ms_grid, pan_file.grid, _into_pan_crs(ms_grid, ms_crs, pan_crs), request.shift_px)
     ms_files = tuple(replace(file, grid=ms_grid) for file in ms_files)
+    all_bands = tuple(band for file in ms_files for band in file.bands)
     alignment = align(ms_grid, pan_file.grid, _into_pan_crs(ms_grid, ms_crs, pan_crs))
     if request.bounds:
         alignment = alignment.within(_area(pan_file.grid, request.bounds))
     target = None
     if alignment.verdict is not Verdict.PASTE:
         target = Target(_ms_grid(pan_file.grid, alignment), pan_crs or _ANY_CRS, ms_crs or _ANY_CRS)
-    return ScenePair(Layer(ms_files, target), Layer((pan_file,)), alignment, tuple(notes))
+    usable = usable_bands(ms_files) if request.cube else UsableBands(ms_files, frozenset(), ())
+    notes += usable.notes
+    return ScenePair(Layer(usable.files, target), Layer(pan_files), alignment, tuple(notes), usable.left_out, all_bands)
 
 
 def _ms_grid(pan: Grid, alignment: Alignment) -> Grid:
@@ -162,7 +192,7 @@ def _ms_grid(pan: Grid, alignment: Alignment) -> Grid:
 
 
 def _stack(files: list[Raster]) -> tuple[Raster, ...]:
-    """Several MS files must lie on one grid."""
+    """Files that are stacked must lie on one grid."""
     first = files[0]
     for file in files[1:]:
         same = file.grid.transform.almost_equals(first.grid.transform, 1e-9) and file.crs == first.crs
@@ -175,11 +205,14 @@ def _stack(files: list[Raster]) -> tuple[Raster, ...]:
     return tuple(files)
 
 
-def _check_roles(ms: Sequence[Raster], pan: Raster) -> None:
-    bands = sum(len(file.bands) for file in ms)
-    if len(pan.bands) != 1:
+def _check_roles(ms: Sequence[Raster], pan: Sequence[Raster], cube: bool) -> None:
+    bands, guide_bands = (sum(len(file.bands) for file in files) for files in (ms, pan))
+    if cube and bands == 1:
+        hint = "are --ms and --pan swapped?" if guide_bands > 1 else "to sharpen one band by another: fusion pansharpen"
+        raise DataError(f"MS must have several bands, {ms[0].path} has one", hint)
+    if not cube and guide_bands != 1:
         hint = "are --ms and --pan swapped?" if bands == 1 else "extract one band: gdal_translate -b 1"
-        raise DataError(f"PAN must have one band, {pan.path} has {len(pan.bands)}", hint)
+        raise DataError(f"PAN must have one band, {pan[0].path} has {guide_bands}", hint)
 
 
 def _check_position(file: Raster) -> None:

@@ -36,14 +36,14 @@ class Cc(Streamed):
         if count == 0:
             return None
         mean = pixels.sum(-1) / count
-        deviations = pixels - mean[..., None]
+        deviations = pixels.sub_(mean[..., None])
         if mask is not None:
             deviations = torch.where(mask.flatten(), deviations, 0.0)
         return {
             "count": count,
             "mean": mean,
-            "squares": deviations.square().sum(-1),
-            "products": deviations.prod(0).sum(-1),
+            "products": (deviations[0] * deviations[1]).sum(-1),
+            "squares": deviations.square_().sum(-1),
         }
 
     def combine(self, a: State, b: State) -> State:

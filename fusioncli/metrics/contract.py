@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import ClassVar, Self
 
 import torch
@@ -97,13 +97,18 @@ class Streamed(Metric):
     counted: ClassVar[str] = "valid pixel"
     _state: State | None = None
 
+    @property
+    def partial_key(self) -> Hashable:
+        """Says what `partial` computes; indices of one suite with the same key share its results."""
+        return self
+
     @abstractmethod
     def partial(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> State | None:
         """What one piece adds; None when the piece holds nothing to count.
 
         Args:
-            images: float64 on `cut.read`, zero where the mask is False; may share memory with the caller's
-                tensors.
+            images: float64 on `cut.read`, zero where the mask is False; may share memory with other indices'
+                images and with the caller's tensors.
             mask: as in `update`, cut to the piece.
             cut: where the piece lies.
         """
@@ -116,21 +121,16 @@ class Streamed(Metric):
         """Join the results of two disjoint pieces: a sum, unless the index says otherwise."""
         return {key: a[key] + b[key] for key in a}
 
-    def count(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> None:
-        """Add one tile, piece by piece, so that temporary memory stays bounded and, on a CPU, in its cache."""
-        bands = max(image.shape[1] for image in images)
-        side_px = max(math.isqrt(_PIECE_VALUES[images[0].device.type] // bands), 8 * self.halo_px, 1)
-        for piece in cut.pieces(side_px, self.align_px, self.halo_px):
-            area = (..., *piece.read.slices(cut.read))
-            valid = None if mask is None else mask[area]
-            values = tuple(_values(*named, valid, area) for named in zip(self.inputs, images, strict=True))
-            self._add(self.partial(values, valid, piece))
+    def add(self, part: State | None) -> None:
+        """Add what `partial` found in one piece."""
+        if part is not None:
+            self._state = part if self._state is None else self.combine(self._state, part)
 
     def absorb(self, other: Streamed) -> None:
         """Add the sums of another instance with the same settings."""
         if other._state is not None:
             device = other._state["count"].device if self._state is None else self._state["count"].device
-            self._add({key: part.to(device) for key, part in other._state.items()})
+            self.add({key: part.to(device) for key, part in other._state.items()})
 
     def compute(self) -> float:
         """See `Metric.compute`."""
@@ -150,10 +150,6 @@ class Streamed(Metric):
         """Itself."""
         return (self,)
 
-    def _add(self, part: State | None) -> None:
-        if part is not None:
-            self._state = part if self._state is None else self.combine(self._state, part)
-
 
 class Composite(Metric):
     """An index computed from the values of others, its leaves, which may belong to a suite as well."""
@@ -172,12 +168,31 @@ class Composite(Metric):
 def count_tile(
     leaves: tuple[Streamed, ...], images: Mapping[str, Tensor], mask: Tensor | None, cut: Cut | None
 ) -> None:
-    """Give each index the images that it asks for, once they are known to fit; the rest is as in `update`."""
+    """Give every index what it asks for of one tile, piece by piece, once the images are known to fit.
+
+    Pieces keep temporary memory bounded and, on a CPU, in its cache; each is converted once for all indices.
+    The arguments are as in `Metric.update`.
+    """
+    images = {name: images[name] for leaf in leaves for name in leaf.inputs}
     cut = cut or Cut.whole(*next(iter(images.values())).shape[-2:])
-    for leaf in leaves:
-        own = {name: images[name] for name in leaf.inputs}
-        _check_shapes(own, mask, cut)
-        leaf.count(tuple(own.values()), mask, cut)
+    _check_shapes(images, mask, cut)
+    for piece in _pieces(leaves, images, cut):
+        area = (..., *piece.read.slices(cut.read))
+        valid = None if mask is None else mask[area]
+        values = {name: _values(name, image[area], valid) for name, image in images.items()}
+        found: dict[Hashable, State | None] = {}
+        for leaf in leaves:
+            if leaf.partial_key not in found:
+                own = Cut(piece.scene, piece.core, leaf.halo_px)
+                area = (..., *own.read.slices(piece.read))
+                inputs = tuple(values[name][area] for name in leaf.inputs)
+                found[leaf.partial_key] = leaf.partial(inputs, None if valid is None else valid[area], own)
+            leaf.add(found[leaf.partial_key])
+
+
+def band_by_band(images: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+    """Views of the images' bands, so that an index of single bands keeps its temporary maps small."""
+    return zip(*(image.split(1, 1) for image in images), strict=True)
 
 
 def pooled(values: Tensor, valid: Tensor | None) -> State:
@@ -203,8 +218,16 @@ def check_data_range(data_range: float) -> None:
         )
 
 
-def _values(name: str, image: Tensor, valid: Tensor | None, area: tuple) -> Tensor:
-    values = image[area].to(torch.float64)
+def _pieces(leaves: tuple[Streamed, ...], images: Mapping[str, Tensor], cut: Cut) -> Iterator[Cut]:
+    first = next(iter(images.values()))
+    halo_px = max(leaf.halo_px for leaf in leaves)
+    bands = max(image.shape[1] for image in images.values())
+    side_px = max(math.isqrt(_PIECE_VALUES[first.device.type] // bands), 8 * halo_px, 1)
+    return cut.pieces(side_px, math.lcm(*(leaf.align_px for leaf in leaves)), halo_px)
+
+
+def _values(name: str, image: Tensor, valid: Tensor | None) -> Tensor:
+    values = image.to(torch.float64)
     if valid is not None:
         values = torch.where(valid, values, 0.0)
     if not values.sum().isfinite():

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from fusioncli.errors import DataError, UsageError
 from fusioncli.metrics.contract import State
-from fusioncli.metrics.cut import Cut
 from fusioncli.metrics.squared_errors import SquaredErrors
 
 
@@ -41,10 +40,6 @@ class Ergas(SquaredErrors):
                 f"the ratio of ERGAS is {self.ratio:g}, expected at least 1",
                 "give the coarse over the fine pixel size: 4, not 0.25",
             )
-
-    def partial(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> State:
-        """Squared errors and the sum of the reference, per band."""
-        return super().partial(images, mask, cut) | {"reference": images[0].sum((0, 2, 3))}
 
     def value(self, state: State) -> float:
         """The index; undefined for a band that is zero in both images."""

@@ -85,7 +85,7 @@ class Q2n(Streamed):
         mirrored = (pad(image, *beyond, "symmetric")[area] for image in images)
         reference, fused = (_digital_numbers_(blocks(x, self.block_px, self.align_px)) for x in mirrored)
         valid = None if mask is None else pad(mask, *beyond, "symmetric")[area]
-        return block_hypercomplex_quality(reference, fused), whole_blocks(valid, self.block_px, self.align_px)
+        return block_hypercomplex_quality_(reference, fused), whole_blocks(valid, self.block_px, self.align_px)
 
     def _reach(self, length: int) -> int:
         """Extent of the blocks that start within a length."""
@@ -104,8 +104,8 @@ def q2n(
     return Q2n(block_px, shift_px).update(reference, fused, mask=mask).compute()
 
 
-def block_hypercomplex_quality(reference: Tensor, fused: Tensor) -> Tensor:
-    """Q2n of each block, in closed form.
+def block_hypercomplex_quality_(reference: Tensor, fused: Tensor) -> Tensor:
+    """Q2n of each block, in closed form; the arguments are overwritten.
 
     The covariance of two hypercomplex signals is a signed sum of the covariances of their components: unit k
     collects s[i, j] C[i, j] over all i xor j = k. So one C x C matrix product per block replaces the products
@@ -122,9 +122,9 @@ def block_hypercomplex_quality(reference: Tensor, fused: Tensor) -> Tensor:
     units = 1 << (bands - 1).bit_length()
     sums, fused_sums = reference.sum(-1), fused.sum(-1)
     degrees = pixels * (pixels - 1)
-    variance = (pixels * reference.square().sum(-1) - sums.square()) / degrees
-    fused_variance = (pixels * fused.square().sum(-1) - fused_sums.square()) / degrees
     covariance = (pixels * (reference @ fused.mT) - sums[:, :, None] * fused_sums[:, None]) / degrees
+    variance = (pixels * reference.square_().sum(-1) - sums.square()) / degrees
+    fused_variance = (pixels * fused.square_().sum(-1) - fused_sums.square()) / degrees
 
     deviation = torch.where(variance > 0, variance.sqrt(), _EPS)
     scale = torch.where(sums > 0, deviation, 1.0)

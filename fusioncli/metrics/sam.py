@@ -32,10 +32,15 @@ class Sam(Streamed):
     def partial(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> State:
         """Sum of angles; invalid pixels were zeroed, so they have no angle."""
         reference, fused = images
-        lengths = reference.square().sum(1) * fused.square().sum(1)
-        cosines = ((reference * fused).sum(1) / lengths.sqrt()).clamp(-1.0, 1.0)
+        products, squares, fused_squares = reference.new_zeros(3, *reference.shape[-2:])
+        for a, b in zip(reference[0], fused[0], strict=True):
+            products.addcmul_(a, b)
+            squares.addcmul_(a, a)
+            fused_squares.addcmul_(b, b)
+        lengths = squares.mul_(fused_squares)
         counts = lengths > 0
-        return {"count": counts.sum().double(), "sum": torch.where(counts, cosines.acos(), 0.0).sum()}
+        angles = products.div_(lengths.sqrt()).clamp_(-1.0, 1.0).acos_()
+        return {"count": counts.sum().double(), "sum": torch.where(counts, angles, 0.0).sum()}
 
     def value(self, state: State) -> float:
         """Mean angle in degrees."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch.nn.functional import pad
 
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
-from fusioncli.metrics.contract import State, Streamed, pixel_count
+from fusioncli.metrics.contract import State, Streamed, band_by_band, pixel_count
 from fusioncli.metrics.cut import Cut
 from fusioncli.metrics.windows import touches_invalid
 
@@ -47,13 +48,12 @@ class Scc(Streamed):
         if core.empty:
             return None
         within, counted = (..., *read.slices(cut.read)), (..., *core.slices(read))
-        a, b = (_gradient(image[within])[counted] for image in images)
         valid = None
         if mask is not None:
             valid = ~touches_invalid(pad(mask[within], (1, 1, 1, 1), value=True), 3)[counted]
-            a, b = torch.where(valid, a, 0.0), torch.where(valid, b, 0.0)
-        squares = torch.stack([a.square().sum(), b.square().sum()])
-        return {"count": pixel_count(a, valid), "products": (a * b).sum(), "squares": squares}
+        bands = band_by_band(tuple(image[within] for image in images))
+        energies = ([_energy(band)[counted] for band in pair] for pair in bands)
+        return reduce(self.combine, (_moments(pair, valid) for pair in energies))
 
     def value(self, state: State) -> float:
         """The cosine; undefined where an image has no gradient at all."""
@@ -67,11 +67,18 @@ def scc(reference: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> floa
     return Scc().update(reference, fused, mask=mask).compute()
 
 
-def _gradient(x: Tensor) -> Tensor:
-    """Sobel gradient magnitude, zeros outside, shaped like x."""
+def _moments(energies: list[Tensor], valid: Tensor | None) -> State:
+    """Products and squares of two gradients from their squared magnitudes, with one root for both."""
+    a, b = energies if valid is None else (torch.where(valid, energy, 0.0) for energy in energies)
+    squares = torch.stack([a.sum(), b.sum()])
+    return {"count": pixel_count(a, valid), "products": (a * b).sqrt_().sum(), "squares": squares}
+
+
+def _energy(x: Tensor) -> Tensor:
+    """Squared magnitude of the Sobel gradient, zeros outside, shaped like x."""
     x = pad(x, (1, 1, 1, 1))
-    across = x[..., 2:] - x[..., :-2]
-    down = x[..., 2:, :] - x[..., :-2, :]
-    gx = across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :]
-    gy = down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:]
-    return (gx.square() + gy.square()).sqrt()
+    smooth = torch.add(x[..., :-2, :], x[..., 1:-1, :], alpha=2).add_(x[..., 2:, :])
+    energy = (smooth[..., 2:] - smooth[..., :-2]).square_()
+    smooth = torch.add(x[..., :-2], x[..., 1:-1], alpha=2).add_(x[..., 2:])
+    gradient = smooth[..., 2:, :] - smooth[..., :-2, :]
+    return energy.addcmul_(gradient, gradient)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from torch import Tensor
 
 from fusioncli.metrics.contract import State, Streamed, pixel_count
@@ -9,13 +11,21 @@ from fusioncli.metrics.cut import Cut
 
 
 class SquaredErrors(Streamed):
-    """Sums of (fused - reference)² per band over valid pixels."""
+    """Sums of (fused - reference)² and of the reference, per band over valid pixels.
+
+    The indices of a suite that are made of them share one computation.
+    """
+
+    @property
+    def partial_key(self) -> Hashable:
+        """The same for all of these."""
+        return SquaredErrors, self.inputs
 
     def partial(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> State:
         """Invalid pixels were zeroed in both images, so they add nothing."""
         reference, fused = images
-        errors = (fused - reference).square().sum((0, 2, 3))
-        return {"count": pixel_count(reference, mask), "errors": errors}
+        errors = (fused - reference).square_().sum((0, 2, 3))
+        return {"count": pixel_count(reference, mask), "errors": errors, "reference": reference.sum((0, 2, 3))}
 
     @staticmethod
     def mean_squares(state: State) -> Tensor:

@@ -44,14 +44,15 @@ class Ssim(WindowMean):
     def quality_map(self, *images: Tensor) -> Tensor:
         """The similarity of every complete window."""
         reference, fused = images
-        moments = (reference, fused, reference.square() + fused.square(), reference * fused)
+        moments = (reference, fused, reference.square().addcmul_(fused, fused), reference * fused)
         taps = _gaussian(self.window_px)
         mean_x, mean_y, squares, products = (weighted_windows(moment, taps) for moment in moments)
         c1, c2 = (_K1 * self.data_range) ** 2, (_K2 * self.data_range) ** 2
         means = mean_x * mean_y
-        energy = mean_x.square() + mean_y.square()
-        similarity = (2 * means + c1) * (2 * (products - means) + c2)
-        return similarity / ((energy + c1) * (squares - energy + c2))
+        energy = mean_x.square().addcmul_(mean_y, mean_y)
+        covariance, variances = products.sub_(means), squares.sub_(energy)
+        similarity = means.mul_(2).add_(c1).mul_(covariance.mul_(2).add_(c2))
+        return similarity.div_(energy.add_(c1).mul_(variances.add_(c2)))
 
 
 def ssim(reference: Tensor, fused: Tensor, *, data_range: float, mask: Tensor | None = None) -> float:

@@ -13,7 +13,7 @@ _FLAT = 2e-14
 """Variance over squared mean that is round-off; one pixel of a window one level off, in 16 bits, makes 1e-13."""
 
 
-def quality_index(covariance: Tensor, variances: Tensor, mean_x: Tensor, mean_y: Tensor) -> Tensor:
+def quality_index(covariance: Tensor, variances: Tensor, means: Tensor, energy: Tensor) -> Tensor:
     """Universal image quality index, 4 Cxy mx my / ((Cxx + Cyy)(mx² + my²)) (Wang and Bovik 2002, eq. 2).
 
     Where both signals are constant, up to round-off, only the means are compared, 2 mx my / (mx² + my²); where
@@ -22,18 +22,16 @@ def quality_index(covariance: Tensor, variances: Tensor, mean_x: Tensor, mean_y:
     Args:
         covariance: of x and y, in any unit.
         variances: of x plus of y, in the same unit.
-        mean_x: mean of x, or its sum over n samples if the unit is n² times the variance's.
-        mean_y: likewise.
+        means: mx my, or the product of the sums over n samples if the unit is n² times the variance's.
+        energy: mx² + my², or that of the sums.
 
     Returns:
         Values in [-1, 1], shaped like the arguments.
     """
-    energy = mean_x.square() + mean_y.square()
-    means = 2 * mean_x * mean_y
-    quality = 2 * covariance * means / (variances * energy)
+    quality = (covariance * means).mul_(4).div_(variances * energy)
     constant = variances <= _FLAT * energy
     if constant.any():
-        quality = torch.where(constant, means / energy, quality)
+        quality = torch.where(constant, 2 * means / energy, quality)
     return torch.where(energy > 0, quality, 1.0) if (energy == 0).any() else quality
 
 
@@ -41,9 +39,10 @@ def window_quality(x: Tensor, y: Tensor, size: int) -> Tensor:
     """Universal quality index of every complete size x size window: (1, C, h - size + 1, w - size + 1)."""
     n = size * size
     sum_x, sum_y = window_sums(x, size), window_sums(y, size)
-    variances = n * window_sums(x * x + y * y, size) - sum_x.square() - sum_y.square()
-    covariance = n * window_sums(x * y, size) - sum_x * sum_y
-    return quality_index(covariance, variances, sum_x, sum_y)
+    means, energy = sum_x * sum_y, sum_x.square().addcmul_(sum_y, sum_y)
+    variances = window_sums(x.square().addcmul_(y, y), size).mul_(n).sub_(energy)
+    covariance = window_sums(x * y, size).mul_(n).sub_(means)
+    return quality_index(covariance, variances, means, energy)
 
 
 def block_quality(bands: Tensor) -> Tensor:
@@ -52,7 +51,8 @@ def block_quality(bands: Tensor) -> Tensor:
     deviations = bands - mean
     covariance = deviations @ deviations.mT / bands.shape[-1]
     variance = covariance.diagonal(dim1=1, dim2=2)
-    return quality_index(covariance, variance[:, :, None] + variance[:, None], mean, mean.mT)
+    energy = mean.square()
+    return quality_index(covariance, variance[:, :, None] + variance[:, None], mean * mean.mT, energy + energy.mT)
 
 
 class BlockQuality(Streamed):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import reduce
 
 from torch import Tensor
 
-from fusioncli.metrics.contract import State, Streamed, pooled
+from fusioncli.metrics.contract import State, Streamed, band_by_band, pooled
 from fusioncli.metrics.cut import Cut
 
 
@@ -34,7 +35,8 @@ class WindowMean(Streamed):
         if owned is None:
             return None
         valid = None if mask is None else ~touches_invalid(mask, self.window_px)[..., *owned]
-        return pooled(self.quality_map(*images)[..., *owned], valid)
+        maps = (self.quality_map(*pair)[..., *owned] for pair in band_by_band(images))
+        return reduce(self.combine, (pooled(quality, valid) for quality in maps))
 
     def value(self, state: State) -> float:
         """Mean over windows and bands."""

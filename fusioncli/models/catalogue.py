@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from fusioncli.errors import UsageError
 
 AUTO = "auto"
+FAST = "mtf-glp-fs"
+"""The best compromise of ERGAS and SAM among the classical methods on real pairs of eight sensors (docs/results.md)."""
+FAST_FOR_CUBES = "hyper-lmmse"
+"""The lowest ERGAS of the methods for cubes on six scenes (docs/results.md)."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,19 @@ METHODS: tuple[Method, ...] = (
     Method("mtf-glp-hpm-r", "MTF-GLP-HPM, regression-based haze", "Vivone et al., IEEE TGRS 56(3), 2018"),
 )
 
+CUBE_METHODS: tuple[Method, ...] = (
+    Method("hyper-lmmse", "detail by linear MMSE, back-projected", "after Hardie et al., IEEE TIP 13(9), 2004"),
+    Method("hyper-mtf-glp-hpm", "MTF-GLP-HPM, a guide per band", "Selva et al., IEEE JSTARS 8(6), 2015"),
+    Method("hyper-gsa", "GSA, a guide per band", "Selva et al., IEEE JSTARS 8(6), 2015"),
+    Method("cnmf", "coupled unmixing, one sweep", "after Yokoya et al., IEEE TGRS 50(2), 2012"),
+)
+"""Methods that sharpen a hyperspectral cube by an image of any number of bands."""
+
 NETWORKS: tuple[Method, ...] = (
+    Method("refiner", "residual network on classical fusions, any sensor", "fusioncli, docs/models"),
     Method("pnn", "three-layer network, a trained baseline", "Masi et al., Remote Sens. 8(7), 2016"),
+    Method("infn", "implicit neural feature fusion, for fusion hsi-fuse", "Wu et al., IEEE TCI 10, 2024"),
+    Method("panadapter", "adapters on frozen EDSR and IPT", "Wu et al., AAAI 2025"),
 )
 """Methods that need a file of weights beside their name."""
 WEIGHTS_SUFFIX = ".safetensors"
@@ -53,7 +68,7 @@ def find_method(name: str) -> Method:
     """
     if name.endswith(WEIGHTS_SUFFIX):
         return Method(name, "network with these weights", "")
-    by_name = {method.name: method for method in (*METHODS, *NETWORKS)}
+    by_name = {method.name: method for method in (*METHODS, *CUBE_METHODS, *NETWORKS)}
     if found := by_name.get(name.lower().replace("_", "-")):
         return found
     near = difflib.get_close_matches(name.lower(), by_name, n=1) or ["exp"]

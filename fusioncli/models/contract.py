@@ -1,5 +1,8 @@
 """What the engine and a fusion model promise each other.
 
+The sharper image is called `pan` after its commonest kind; it is a guide of M >= 1 bands. Methods of pansharpening take
+one, those for hyperspectral cubes any number.
+
 A model never sees files, masks of nodata or scene borders: it gets windows whose invalid pixels have been
 filled and whose outside has been mirrored, on a PAN grid that is an exact multiple of the MS grid. Values are
 digital numbers as float; the model returns digital numbers, and the engine rounds, clips and masks.
@@ -13,8 +16,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from fusioncli.core.tiling import Rule
+from fusioncli.core.tiling import Blend, Rule
 from fusioncli.models.statistics import Statistics
+from fusioncli.ops.resample import pad
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Card:
         per_band: a pixel of a band depends on no other band of that pixel's surroundings: where one band is missing,
             the others can still be trusted.
         width: bands of the image that a classical method fuses in as much memory; 0 for no inner layers.
+        guide_bands: number of bands of the guide the model was made for, or None for any; 1 is PAN.
     """
 
     name: str
@@ -40,10 +45,11 @@ class Card:
     origin: str = ""
     per_band: bool = False
     width: int = 0
+    guide_bands: int | None = 1
 
-    def held_bands(self, bands: int) -> int:
+    def held_bands(self, bands: int, guide_bands: int = 1) -> int:
         """How many bands to reckon with when memory is planned."""
-        return max(bands, self.width)
+        return max(bands + guide_bands - 1, self.width)
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Window:
 
     Attributes:
         ms: (1, B, h, w), DN.
-        pan: (1, 1, H, W), DN, H = h·ratio and W = w·ratio.
+        pan: the guide, (1, M, H, W), DN, H = h·ratio and W = w·ratio.
         valid: (1, 1, H, W) bool, where every band and PAN hold data; None when all do. The margin and pixels
             outside the scene are False in it only if `core` does not already leave them out.
         core: rows and columns, in PAN px and multiples of the ratio, that this window is answerable for.
@@ -95,8 +101,21 @@ class FusionModel(Protocol):
         ...
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
-        """Fuse N windows: ms (N, B, h, w) and pan (N, 1, H, W), DN, to (N, B, H, W), DN."""
+        """Fuse N windows: ms (N, B, h, w) and guide (N, M, H, W), DN, to (N, B, H, W), DN.
+
+        Windows of a rule with a halo have it on all sides; what comes out there is of no use.
+        """
         ...
+
+
+def fuse_image(model: FusionModel, ms: Tensor, pan: Tensor) -> Tensor:
+    """Fuse N whole images, which have nothing around them; shapes as of `FusionModel.fuse`."""
+    rule = model.card.rule
+    if not isinstance(rule, Blend) or rule.halo_px == 0:
+        return model.fuse(ms, pan)
+    halo_px, cells = rule.halo_px, rule.halo_px * ms.shape[-1] // pan.shape[-1]
+    ms, pan = (pad(image, (px, px), (px, px), "symmetric") for image, px in ((ms, cells), (pan, halo_px)))
+    return model.fuse(ms, pan)[..., halo_px:-halo_px, halo_px:-halo_px]
 
 
 @runtime_checkable

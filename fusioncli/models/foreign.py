@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import pickle
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,34 +17,18 @@ from torch import Tensor
 from fusioncli.config.identity import Identity
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.errors import DataError, UsageError
-from fusioncli.io.weights import SUFFIX, read_header
+from fusioncli.io.weights import SUFFIX, file_sha256, read_header
+from fusioncli.models.panadapter import official
 from fusioncli.models.weights import Match, listed, match
 
 Tensors = dict[str, Tensor]
 
 _WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "network")
 """Keys that hold the tensors of a training framework's file, the averaged ones first."""
-_PREFIXES = ("module.", "_orig_mod.")
-"""What data-parallel and compiled networks put before every name."""
-
-
-@dataclass(frozen=True)
-class Importer:
-    """How one architecture's foreign weights become ours.
-
-    Attributes:
-        rename: foreign tensors, unwrapped, to our names; it may drop, split and join.
-        configure: our tensors and the ratio to the network they are of.
-        shapes: the names and shapes that this network wants.
-    """
-
-    rename: Callable[[Tensors], Tensors]
-    configure: Callable[[Tensors, int], ModelConfig]
-    shapes: Callable[[ModelConfig], Mapping[str, torch.Size]]
-
-
-IMPORTERS: dict[str, Importer] = {}
-"""By name of the architecture."""
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What data-parallel, compiled and wrapped networks put before every name."""
+_NAMED_DIGEST = re.compile(r"-(?=[0-9]*[a-f])([0-9a-f]{8,64})\.\w+$")
+"""The beginning of a file's SHA-256 in its name, as torch.hub has it; figures alone may be a date."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +48,33 @@ class Facts:
     sensor: str | None = None
     upsampler: str | None = None
     licence: str = ""
+
+    def identity(self, model: ModelConfig) -> Identity:
+        """Of full weights of a network."""
+        known = {"value_max": self.value_max, "sensor": self.sensor, "upsampler": self.upsampler}
+        return Identity.of_model(model, licence=self.licence, **known)
+
+
+@dataclass(frozen=True)
+class Importer:
+    """How one architecture's foreign weights become ours.
+
+    Attributes:
+        rename: foreign tensors, unwrapped, to our names; it may drop, split and join.
+        describe: our tensors, and what the file does not say, to their identity.
+        shapes: the names and shapes that a network of this identity wants.
+    """
+
+    rename: Callable[[Tensors], Tensors]
+    describe: Callable[[Tensors, Facts], Identity]
+    shapes: Callable[[Identity], Mapping[str, Sequence[int]]]
+
+
+IMPORTERS: dict[str, Importer] = {
+    "edsr": Importer(official.rename_edsr, official.describe_edsr, official.edsr_shapes),
+    "ipt": Importer(official.rename_ipt, official.describe_ipt, official.ipt_shapes),
+}
+"""By name of the architecture, or of the backbone."""
 
 
 @dataclass(frozen=True)
@@ -103,19 +115,25 @@ def import_weights(arch: str, path: Path, facts: Facts) -> Imported:
         DataError: the file cannot be read safely, or does not hold all that the network wants.
     """
     importer = find_importer(arch)
-    tensors = importer.rename(read_foreign(path))
+    foreign = read_foreign(path)
+    _check_named_digest(path)
     try:
-        model = importer.configure(tensors, facts.ratio)
+        tensors = importer.rename(foreign)
+        identity = importer.describe(tensors, facts)
     except (KeyError, IndexError) as error:
-        text = f"{path} does not look like weights of '{arch}': no tensor {error}; it holds {listed(list(tensors))}"
+        text = f"{path} does not look like weights of '{arch}': no tensor {error}; it holds {listed(list(foreign))}"
         raise DataError(text, "name the right architecture: fusion weights import ARCH FILE") from error
-    found = match(importer.shapes(model), tensors)
+    found = match(importer.shapes(identity), tensors)
     if found.missing or found.misshapen:
         text = f"{path} does not fit '{arch}' ({len(found.matched)} tensors match): {found.misfits()}"
         raise DataError(text, "name the right architecture, or the ratio, bands and scale the file was trained for")
-    known = {"value_max": facts.value_max, "sensor": facts.sensor, "upsampler": facts.upsampler}
-    identity = Identity.of_model(model, licence=facts.licence, **known)
     return Imported({name: tensors[name] for name in found.matched}, identity, found)
+
+
+def _check_named_digest(path: Path) -> None:
+    if (named := _NAMED_DIGEST.search(path.name)) and not (digest := file_sha256(path)).startswith(named[1]):
+        text = f"{path} says that its SHA-256 begins with {named[1]}, and it is {digest}"
+        raise DataError(text, "download it again; if it is the right file, give it a name without digest")
 
 
 def read_foreign(path: Path) -> Tensors:

@@ -13,6 +13,11 @@ from fusioncli.models.classical.interpolation import Interpolation
 from fusioncli.models.classical.pyramid import Additive, FullScale, Modulated, ModulatedRegressed
 from fusioncli.models.classical.substitution import GramSchmidt, GramSchmidtAdaptive
 from fusioncli.models.contract import FusionModel, SceneMethod
+from fusioncli.models.hyperspectral.cnmf import CoupledUnmixing
+from fusioncli.models.hyperspectral.detail import HyperDetail
+from fusioncli.models.hyperspectral.hypersharpening import HyperModulated, HyperSubstitution
+from fusioncli.models.refiner.network import Refiner
+from fusioncli.models.refiner.scene import SceneRefiner
 from fusioncli.models.trained import load_trained
 from fusioncli.ops.sampling import Sampling
 
@@ -29,19 +34,27 @@ _CLASSES = {
         FullScale,
         Modulated,
         ModulatedRegressed,
+        HyperSubstitution,
+        HyperModulated,
+        HyperDetail,
+        CoupledUnmixing,
     )
 }
 
 _WAYS = "the file: --method FILE.safetensors"
 
 
-def build(name: str, sampling: Sampling, optics: Optics) -> FusionModel | SceneMethod:
+def build(
+    name: str, sampling: Sampling, optics: Optics, base: Path | None = None, guide_bands: int = 1
+) -> FusionModel | SceneMethod:
     """The model of one line of the catalogue.
 
     Args:
         name: as in `fusioncli.models.catalogue`, case-insensitive; or the path of a file of weights.
         sampling: operators between the MS grid and the PAN grid.
         optics: the sensor's, one MTF gain and one PAN weight per MS band.
+        base: of the weights, where they are an adapter; None to look for it.
+        guide_bands: PAN bands of the scene, which weights must have been made for.
 
     Returns:
         A model that can fuse at once (`exp`, `brovey`, networks), or a method that must observe the scene first.
@@ -52,7 +65,8 @@ def build(name: str, sampling: Sampling, optics: Optics) -> FusionModel | SceneM
     """
     name = find_method(name).name
     if name.endswith(WEIGHTS_SUFFIX):
-        return load_trained(Path(name), len(optics.ms_mtf), sampling)
+        trained = load_trained(Path(name), len(optics.ms_mtf), sampling, base=base, guide_bands=guide_bands)
+        return SceneRefiner(trained) if isinstance(trained.network, Refiner) else trained
     if name not in _CLASSES:
         raise UsageError(f"{name} is a network and needs weights", f"train them (fusion train) and give {_WAYS}")
     return _CLASSES[name](sampling, optics)

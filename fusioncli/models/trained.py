@@ -11,9 +11,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from fusioncli.config.architectures import PANSHARPENING
 from fusioncli.config.identity import Identity
-from fusioncli.core.tiling import Untiled
+from fusioncli.core.tiling import Blend, Untiled
 from fusioncli.errors import DataError
+from fusioncli.models.catalogue import FAST, FAST_FOR_CUBES
 from fusioncli.models.contract import Card
 from fusioncli.models.networks import Network, build_network
 from fusioncli.models.weights import Weights, fill, load_weights
@@ -43,28 +45,34 @@ class Trained:
     @property
     def upsampler(self) -> str:
         """What makes `lms`."""
-        return self.identity.upsampler or _DEFAULT_UPSAMPLER
+        return upsampler_of(self.identity)
 
     @property
     def card(self) -> Card:
         """How it may be used; with the toolbox's upsampler a scene is one window."""
         network = cast(Network, self.network)
         rule = Untiled() if self.sampling.literal else network.rule(self.sampling.reach_px())
-        identity = self.identity
-        return Card(identity.arch, rule, identity.bands, identity.ratio, self.origin, width=network.width)
+        known, width = self.identity, network.width
+        return Card(
+            known.arch, rule, known.bands, known.ratio, self.origin, width=width, guide_bands=known.guide_bands
+        )
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
-        """Fuse N windows: ms (N, B, h, w) and pan (N, 1, H, W), DN, to (N, B, H, W), DN.
+        """Fuse N windows: ms (N, B, h, w) and guide (N, M, H, W), DN, to (N, B, H, W), DN.
 
-        What the network leaves as it is stays exactly as the upsampler made it.
+        What the network leaves as it is stays exactly as the upsampler made it; so does the halo of windows that have
+        one, which only the upsampler sees.
         """
-        peak_dn = self.identity.value_max
+        rule, ratio, peak_dn = self.card.rule, self.sampling.ratio, self.identity.value_max
+        halo_px = rule.halo_px if isinstance(rule, Blend) else 0
         lms = self.sampling.upsample(ms)
-        lms_unit = lms / peak_dn
-        fused_unit = self._on(ms.device, ms.dtype)(ms / peak_dn, lms_unit, pan / peak_dn)
-        return lms.add_(fused_unit.sub_(lms_unit), alpha=peak_dn)
+        lms_tile = _without(lms, halo_px)
+        lms_unit, pan_unit = lms_tile / peak_dn, _without(pan, halo_px) / peak_dn
+        fused_unit = self.on(ms.device, ms.dtype)(_without(ms, halo_px // ratio) / peak_dn, lms_unit, pan_unit)
+        lms_tile.add_(fused_unit.sub_(lms_unit), alpha=peak_dn)
+        return lms
 
-    def _on(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    def on(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """The network on a device, copied there once, whichever thread asks first."""
         with self._lock:
             if (device, dtype) not in self._placed:
@@ -72,7 +80,14 @@ class Trained:
             return self._placed[device, dtype]
 
 
-def load_trained(path: Path, bands: int, sampling: Sampling, arch: str | None = None) -> Trained:
+def load_trained(
+    path: Path,
+    bands: int,
+    sampling: Sampling,
+    arch: str | None = None,
+    base: Path | None = None,
+    guide_bands: int = 1,
+) -> Trained:
     """The model that a file of weights holds.
 
     Args:
@@ -80,19 +95,40 @@ def load_trained(path: Path, bands: int, sampling: Sampling, arch: str | None = 
         bands: MS bands of the scene.
         sampling: of the scene; its ratio must be the network's, whose own upsampler is used.
         arch: architecture that the file must be of; None for any.
+        base: of an adapter; None to look for it.
+        guide_bands: PAN bands of the scene, or those of a cube's sharper image.
 
     Raises:
-        DataError: the file is unusable, or was made for another number of bands or another ratio.
+        DataError: the file is unusable, or was made for other numbers of bands or another ratio.
     """
-    weights = load_weights(path, arch)
-    identity = weights.identity
-    for what, theirs, ours in (("bands", identity.bands, bands), ("ratio", identity.ratio, sampling.ratio)):
-        if theirs != ours:
-            raise DataError(
-                f"{path} was trained for {what} {theirs}, the scene has {what} {ours}",
-                "choose weights that fit (fusion weights ls), or a classical method such as --method mtf-glp-fs",
-            )
+    weights = load_weights(path, arch, base)
+    check_fits(weights.identity, str(path), (bands, guide_bands), sampling.ratio)
     return trained(weights)
+
+
+def check_fits(identity: Identity, name: str, bands: tuple[int, int], ratio: int) -> None:
+    """Refuse a scene of another kind (DataError).
+
+    Args:
+        identity: of weights.
+        name: of their file.
+        bands: MS bands and PAN bands of the scene.
+        ratio: PAN pixels per MS pixel of the scene.
+    """
+    options, (ms_bands, guide_bands) = identity.model().options, bands
+    classical = FAST if guide_bands == 1 and options.inputs == PANSHARPENING else FAST_FOR_CUBES
+    known = {"bands": (identity.bands, ms_bands), "PAN bands": (identity.guide_bands, guide_bands)}
+    for what, (theirs, ours) in (known | {"ratio": (identity.ratio, ratio)}).items():
+        if theirs != ours and not (what == "bands" and options.any_bands):
+            raise DataError(
+                f"{name} was trained for {what} {theirs}, the scene has {what} {ours}",
+                f"choose weights that fit (fusion weights ls), or a classical method such as --method {classical}",
+            )
+
+
+def upsampler_of(identity: Identity) -> str:
+    """What makes the `lms` that a network learned with."""
+    return identity.upsampler or _DEFAULT_UPSAMPLER
 
 
 def trained(weights: Weights) -> Trained:
@@ -101,5 +137,14 @@ def trained(weights: Weights) -> Trained:
     network = build_network(identity.model())
     fill(network, weights)
     network.eval().requires_grad_(False)
-    sampling = sampling_for(identity.upsampler or _DEFAULT_UPSAMPLER, identity.ratio, identity.ratio)
-    return Trained(network, identity, sampling, f"{weights.path.name} sha256:{weights.sha256[:12]}")
+    sampling = sampling_for(upsampler_of(identity), identity.ratio, identity.ratio)
+    origin = f"{weights.path.name} sha256:{weights.sha256[:12]}"
+    if identity.kind == "adapter" and identity.base is not None:
+        origin += f" on {identity.base.name} sha256:{identity.base.sha256[:12]}"
+    return Trained(network, identity, sampling, origin)
+
+
+def _without(image: Tensor, halo_px: int) -> Tensor:
+    """The middle of an image, as a view."""
+    height, width = image.shape[-2:]
+    return image[..., halo_px : height - halo_px, halo_px : width - halo_px]

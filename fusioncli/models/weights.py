@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,9 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], identity: Identity) 
     return _write(path, tensors, identity)
 
 
-def save_adapter(path: Path, tensors: Mapping[str, Tensor], identity: Identity, base: Weights) -> str:
+def save_adapter(
+    path: Path, tensors: Mapping[str, Tensor], identity: Identity, base: Weights, trained: Collection[str] = ()
+) -> str:
     """Write only what differs, in any bit, from a base; loading both gives `tensors` again, bit for bit.
 
     Args:
@@ -118,6 +120,7 @@ def save_adapter(path: Path, tensors: Mapping[str, Tensor], identity: Identity, 
         tensors: of the whole trained network.
         identity: its kind and base are filled in here.
         base: what training started from; its names are a subset of those of `tensors`.
+        trained: names of tensors that are written whether they differ or not.
 
     Returns:
         The file's SHA-256.
@@ -133,7 +136,7 @@ def save_adapter(path: Path, tensors: Mapping[str, Tensor], identity: Identity, 
     changed = {
         name: tensor
         for name, tensor in tensors.items()
-        if name not in base.tensors or not _same_bits(tensor, base.tensors[name])
+        if name in trained or name not in base.tensors or not _same_bits(tensor, base.tensors[name])
     }
     if not changed:
         raise DataError(f"nothing differs from the base {base.path}", "train before saving an adapter")

@@ -17,8 +17,10 @@ WARN_PX = 0.5
 _WINDOW_MS_PX = 128
 _WINDOWS_PER_SIDE = 4
 _MIN_WINDOW_MS_PX = 16
-_SUBPIXEL = 100
-_ITERATIONS = 2
+_SUBPIXEL = 200
+_LOOKS = 4
+_SETTLED_PX = 0.6  # more than half, or a shift between two whole PAN px could go to and fro
+_BLUR_MS_PX = 1.0  # standard deviation of the Gaussian that leaves only what both images show in the same place
 
 
 @dataclass(frozen=True)
@@ -44,22 +46,39 @@ class Shift:
 
 
 def open_registered(request: PairRequest, coregister: bool) -> tuple[ScenePair, Shift | None]:
-    """Open a pair; with `coregister`, measure the shift and open it again with the MS moved.
-
-    Measured twice, because correlation is drawn towards whole pixels: the second time the rest is small.
+    """Open a pair; with `coregister`, find the shift and open the pair with the MS moved.
 
     Raises:
         DataError: as `open_pair` and `measure_shift`.
     """
-    pair = open_pair(request)
     if not coregister:
-        return pair, None
-    shift = Shift(0.0, 0.0, 0.0, 0)
-    for _ in range(_ITERATIONS):
-        rest = measure_shift(pair)
-        shift = replace(rest, rows_px=shift.rows_px + rest.rows_px, cols_px=shift.cols_px + rest.cols_px)
-        pair = open_pair(replace(request, shift_px=(shift.rows_px, shift.cols_px)))
-    return pair, shift
+        return open_pair(request), None
+    shift = find_shift(request)
+    return open_pair(replace(request, shift_px=(shift.rows_px, shift.cols_px))), shift
+
+
+def find_shift(request: PairRequest) -> Shift:
+    """The shift of a pair as it lies, measured again with the MS moved by whole PAN px until a fraction of one is left.
+
+    A large shift is measured badly, since the windows show different ground. Between the looks the MS moves by whole
+    PAN px because that takes no resampling: interpolated samples would be measured in part for what they are.
+
+    Raises:
+        DataError: as `open_pair` and `measure_shift`, or every look finds a shift, as between unlike pictures.
+    """
+    rows_px, cols_px, rest = 0, 0, Shift(0.0, 0.0, 0.0, 0)
+    for _ in range(_LOOKS):
+        rows_px, cols_px = rows_px + round(rest.rows_px), cols_px + round(rest.cols_px)
+        rest = measure_shift(open_pair(replace(request, shift_px=(float(rows_px), float(cols_px)))))
+        if max(abs(rest.rows_px), abs(rest.cols_px)) < _SETTLED_PX:
+            break
+    else:
+        raise DataError(
+            f"the shift between MS and PAN cannot be measured: after {_LOOKS} looks they are still "
+            f"{rest.length_px:.1f} PAN px apart",
+            "check that both show the same scene, or align the rasters by hand",
+        )
+    return replace(rest, rows_px=rows_px + rest.rows_px, cols_px=cols_px + rest.cols_px)
 
 
 def measure_shift(pair: ScenePair) -> Shift:
@@ -67,6 +86,10 @@ def measure_shift(pair: ScenePair) -> Shift:
 
     The intensity is the combination of bands that fits the degraded PAN best in each window (least squares), because
     a plain mean is dominated by near infrared, which PAN may hardly see. Windows with missing pixels are skipped.
+
+    Both are blurred first. Near the Nyquist frequency the MS holds aliases, which do not move with the content, and
+    cubic convolution does not move a wave as far as it should (one of 4 px by 0.27 px instead of 0.31 px): fine detail
+    is apart although everything is in its place, and would draw the result by up to 0.2 PAN px at ratio 4.
 
     Raises:
         DataError: no window is large enough, complete and textured.
@@ -101,22 +124,25 @@ def _windows(pair: ScenePair) -> list[Rect]:
 
 
 def _window_shift(pair: ScenePair, window: Rect) -> tuple[float, float] | None:
+    from scipy.ndimage import gaussian_filter  # half a second to import with the next, rarely needed
+    from skimage.registration import phase_cross_correlation
+
     samples = pair.read(window)
     if samples.valid is not None and not samples.valid.all():
         return None
     alignment = pair.alignment
     sampling = CentredSampling(alignment.ratio, alignment.mean_gsd_ratio)
-    pan = sampling.shrink(torch.from_numpy(samples.pan)[None])[0, 0].numpy()
-    bands = samples.ms.reshape(len(samples.ms), -1).astype(np.float64)
-    design = np.vstack([bands, np.ones(bands.shape[1])]).T
-    weights = np.linalg.lstsq(design, pan.ravel().astype(np.float64), rcond=None)[0]
+    small_pan = sampling.shrink(torch.from_numpy(samples.pan)[None])[0, :1].numpy()
+    images = np.concatenate([small_pan, samples.ms]).astype(np.float64)
+    blurred = gaussian_filter(images, (0, _BLUR_MS_PX, _BLUR_MS_PX))
+    pan, bands = blurred[0], blurred[1:]
+    design = np.concatenate([bands, np.ones((1, *pan.shape))]).reshape(-1, pan.size).T
+    weights = np.linalg.lstsq(design, pan.ravel(), rcond=None)[0]
     intensity = (design @ weights).reshape(pan.shape)
     if pan.std() < 1e-6 * abs(pan.mean()) or intensity.std() < 1e-6 * abs(intensity.mean()):
         return None
     taper = np.hanning(pan.shape[0])[:, None] * np.hanning(pan.shape[1])[None, :]
     reference, moving = ((x - x.mean()) * taper for x in (pan, intensity))
-    from skimage.registration import phase_cross_correlation  # half a second to import, rarely needed
-
     plain: Any = None  # plain correlation: whitening would weigh noise and aliasing as much as content
     shift, _, _ = phase_cross_correlation(reference, moving, upsample_factor=_SUBPIXEL, normalization=plain)
     if np.abs(shift).max() > min(pan.shape) / 4:

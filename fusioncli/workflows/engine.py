@@ -1,25 +1,31 @@
 """Run a model over a scene: observe it whole if the card asks for that, then fuse it part by part.
 
 Every window is computed by one single-threaded worker from the same samples whatever the cutting, so the output is
-the same, byte for byte, for any part size, number of threads, and any interruption in between.
+the same, byte for byte, for any part size, number of threads, and any interruption in between. Small windows are fused
+several at a time, in batches of one shape, whatever is left to do: which windows share a batch does depend on the
+cutting, and must not move a bit of any of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import islice
 
 import numpy as np
 import torch
 
-from fusioncli.core.tiling import Rect, Tile, Tiling
+from fusioncli.core.tiling import Blend, Rect, Tile, Tiling
 from fusioncli.core.values import OutputValues, quantise
 from fusioncli.io.parts import PartStore
 from fusioncli.io.scene import Samples, ScenePair
 from fusioncli.models.contract import FusionModel, SceneMethod, Window
 from fusioncli.models.statistics import merge
+from fusioncli.workflows.memory import windows_at_once
 from fusioncli.workflows.workers import Progress, in_order
+
+_Window = tuple[Tile, Samples]
 
 
 @dataclass(frozen=True)
@@ -80,25 +86,35 @@ class Engine:
             (self.pair.bands, area.height, area.width),
             np.float32 if self.dtype != torch.float64 else np.float64,
         )
-        valid: np.ndarray | None = None
-        for tile in self.tiling.tiles(area):
-            samples = self.pair.read(tile.read)
-            kept = tile.keep.intersect(area)
-            if samples.valid is not None:
-                if valid is None:
-                    valid = np.ones(fused.shape, bool)
-                known = samples.valid if model.card.per_band else np.asarray(samples.valid.all(0, keepdims=True))
-                valid[:, *kept.slices(area)] = known[:, *kept.slices(tile.read)]
-            if samples.valid is None or samples.valid.any():
-                _add(fused, self._predict(model, samples), tile, area)
-        if valid is not None and not valid.any():
+        gaps = _Gaps(area, self.pair.bands, model.card.per_band)
+        for tile, tile_dn in self._fused(model, self._windows(area, gaps)):
+            _add(fused, tile_dn, tile, area)
+        if gaps.valid is not None and not gaps.valid.any():
             return None, 0
-        return quantise(fused, valid, values)
+        return quantise(fused, gaps.valid, values)
 
-    def _predict(self, model: FusionModel, samples: Samples) -> np.ndarray:
-        ms, pan = self._tensors(samples)
-        with torch.inference_mode():
-            return model.fuse(ms, pan)[0].cpu().numpy()
+    def _windows(self, area: Rect, gaps: _Gaps) -> Iterator[_Window]:
+        """What is to be fused for an area, in row-major order; windows without data are left out.
+
+        Tiles that blend are small and overlap: their samples are read from the files once, all together.
+        """
+        tiles, pair = list(self.tiling.tiles(area)), self.pair
+        if isinstance(self.tiling.rule, Blend):
+            pair = pair.holding(_around([tile.read for tile in tiles]))
+        for tile in tiles:
+            samples = pair.read(tile.read)
+            gaps.note(tile, samples)
+            if samples.valid is None or samples.valid.any():
+                yield tile, samples
+
+    def _fused(self, model: FusionModel, windows: Iterator[_Window]) -> Iterator[tuple[Tile, np.ndarray]]:
+        """Tiles and their results, DN; the last batch is filled up by its last window."""
+        size = windows_at_once(self.tiling, model.card.held_bands(self.pair.bands, self.pair.guide_bands))
+        while some := list(islice(windows, size)):
+            filled = [samples for _, samples in some] + [some[-1][1]] * (size - len(some))
+            with torch.inference_mode():
+                fused = model.fuse(*self._tensors(filled)).cpu().numpy()
+            yield from ((tile, fused[place]) for place, (tile, _) in enumerate(some))
 
     def _window(self, tile: Tile, output: Rect) -> Window:
         samples = self.pair.read(tile.read)
@@ -107,14 +123,51 @@ class Engine:
             inside = np.zeros((1, tile.read.height, tile.read.width), bool)
             inside[:, *tile.keep.intersect(output).slices(tile.read)] = True
             valid = inside if valid is None else valid & inside
-        ms, pan = self._tensors(samples)
+        ms, pan = self._tensors([samples])
         mask = None if valid is None else torch.from_numpy(valid[None]).to(self.device)
         return Window(ms, pan, mask, tile.keep.slices(tile.read), self.tiling.ratio)
 
-    def _tensors(self, samples: Samples) -> tuple[torch.Tensor, torch.Tensor]:
-        arrays = samples.ms, samples.pan
-        ms, pan = (torch.from_numpy(np.ascontiguousarray(a))[None].to(self.device, self.dtype) for a in arrays)
-        return ms, pan
+    def _tensors(self, samples: Sequence[Samples]) -> tuple[torch.Tensor, torch.Tensor]:
+        """MS and PAN of N windows, (N, …)."""
+        ms, pan = (_stacked(images) for images in ([each.ms for each in samples], [each.pan for each in samples]))
+        return ms.to(self.device, self.dtype), pan.to(self.device, self.dtype)
+
+
+class _Gaps:
+    """Which samples of an area hold data.
+
+    Attributes:
+        valid: (bands, h, w) bool, or None as long as all do.
+    """
+
+    def __init__(self, area: Rect, bands: int, per_band: bool) -> None:
+        self._area, self._bands, self._per_band = area, bands, per_band
+        self.valid: np.ndarray | None = None
+
+    def note(self, tile: Tile, samples: Samples) -> None:
+        """Take down what a tile knows of its part of the area."""
+        if samples.valid is None:
+            return
+        if self.valid is None:
+            self.valid = np.ones((self._bands, self._area.height, self._area.width), bool)
+        known = samples.valid if self._per_band else np.asarray(samples.valid.all(0, keepdims=True))
+        kept = tile.keep.intersect(self._area)
+        self.valid[:, *kept.slices(self._area)] = known[:, *kept.slices(tile.read)]
+
+
+def _around(rects: Sequence[Rect]) -> Rect:
+    """The smallest rectangle that contains them all."""
+    return Rect(
+        min(rect.row0 for rect in rects),
+        min(rect.col0 for rect in rects),
+        max(rect.row1 for rect in rects),
+        max(rect.col1 for rect in rects),
+    )
+
+
+def _stacked(images: Sequence[np.ndarray]) -> torch.Tensor:
+    """(c, h, w) each as (N, c, h, w); a single one is not copied."""
+    return torch.from_numpy(np.ascontiguousarray(images[0])[None] if len(images) == 1 else np.stack(images))
 
 
 def _add(fused: np.ndarray, tile_dn: np.ndarray, tile: Tile, area: Rect) -> None:

@@ -13,6 +13,8 @@ from fusioncli.io.parts import PartStore, job_digest
 from fusioncli.io.product import Product, assemble
 from fusioncli.workflows.workers import Progress, in_order
 
+UNCOMPRESSED = {"COMPRESS": "NONE"}
+"""Creation options of files that are read once and thrown away."""
 Block = Callable[[Rect], tuple[np.ndarray, np.ndarray | None]]
 """Samples (bands, h, w) of a rectangle, and which of them hold data (None: all)."""
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fusioncli.core.tiling import PART_PX, Tiling, Untiled
+from fusioncli.core.tiling import PART_PX, Blend, Tiling, Untiled
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.environment import CACHE_SHARE, cache_mb
 
 _FIXED_MB = 420  # interpreter, torch and GDAL before any pixel
 _MIN_PART_PX = 256
+_AT_ONCE = 16  # windows; more gain nothing, and parts are seldom a multiple of many
+_AT_ONCE_SAMPLES = 2**22  # bands x px of those windows
 _TEMPORARIES = 5  # float copies of a window's bands that live at once inside a model, observed
 
 
@@ -94,6 +96,17 @@ def fit_memory(tiling: Tiling, bands: int, output_dtype: str, resources: Resourc
     return Budget(threads, part_px, int(_FIXED_MB + cache + work_mb), pick_device(resources.device), dtype)
 
 
+def windows_at_once(tiling: Tiling, held_bands: int) -> int:
+    """How many windows a model fuses in one call: several where they are small, else one.
+
+    It depends on nothing but the tiles and the model, never on the machine or on what is left to do: results are
+    bit-identical only between batches of one shape.
+    """
+    if not isinstance(tiling.rule, Blend):
+        return 1
+    return max(1, min(_AT_ONCE, _AT_ONCE_SAMPLES // (tiling.rule.tile_px**2 * held_bands)))
+
+
 def available_cores() -> int:
     """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -118,8 +131,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def _window_mb(tiling: Tiling, bands: int, dtype: torch.dtype) -> float:
-    height, width = tiling.largest_px
-    return height * width * (bands * _TEMPORARIES + 3) * dtype.itemsize / 1e6
+    rule = tiling.rule
+    height, width = (rule.tile_px, rule.tile_px) if isinstance(rule, Blend) else tiling.largest_px  # a halo goes nowhere
+    samples = height * width * (bands * _TEMPORARIES + 3)
+    return windows_at_once(tiling, bands) * samples * dtype.itemsize / 1e6
 
 
 def _part_mb(tiling: Tiling, part_px: int, sample_bytes: int) -> float:

@@ -18,17 +18,19 @@ from fusioncli.io.files import check_writable
 from fusioncli.io.parts import PartStore, job_digest
 from fusioncli.io.product import Product, check_options
 from fusioncli.io.scene import ScenePair
+from fusioncli.models.catalogue import AUTO, CUBE_METHODS
 from fusioncli.models.classical.base import Optics
+from fusioncli.models.consistent import consistent
 from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.models.registry import build
 from fusioncli.models.trained import Trained
 from fusioncli.ops.sampling import sampling_for
-from fusioncli.workflows.auto import choose_method
+from fusioncli.workflows.auto import ANY_SENSOR, base_of, choose_method, elect
 from fusioncli.workflows.coregister import Shift, open_registered
-from fusioncli.workflows.memory import Budget, fit_memory
+from fusioncli.workflows.memory import Budget, Resources, fit_memory
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
+from fusioncli.workflows.spectra import read_pair_response, spectral_notes
 
-GENERIC, RANDOM = "GENERIC", "RANDOM"  # weights of such sensors are meant for any
 _LIKELY_FILL = 0.005
 _ROOM = 2.5  # parts, product and overviews are on disk together for a moment
 
@@ -71,6 +73,7 @@ class FusePlan:
         """Where the parts of this very job are kept."""
         path = self.request.output.path
         inputs = [file.path for file in (*self.pair.ms.files, *self.pair.pan.files)]
+        inputs += [str(self.request.method.srf)] if self.request.method.srf else []
         everything = (
             __version__,
             self.request.pair,
@@ -84,7 +87,7 @@ class FusePlan:
             self.values,
         )
         digest = job_digest(inputs, [repr(item) for item in everything])
-        return PartStore(path.with_name(path.name + ".parts") / digest, len(self.product.bands), self.values.dtype)
+        return PartStore(path.with_name(path.name + ".parts") / digest, self.product.stored_bands, self.values.dtype)
 
 
 def plan_fusion(request: FuseRequest) -> FusePlan:
@@ -96,20 +99,38 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     """
     output = request.output
     check_writable(output.path, output.overwrite, 0)
-    name, why = choose_method(request.method.name, request.method.weights)
-    pair, shift = open_registered(request.pair, request.method.coregister)
-    sensor, sensor_note = choose_sensor(request.method.sensor, pair)
-    model = _model(name, request.method, sensor, pair)
-    _check_sensor(model, sensor)
-    held_bands = model.card.held_bands(pair.bands)
-    tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, held_bands, pair.masked)
+    method = request.method
+    name, why = choose_method(method.name, method.weights, request.pair.cube, method.adapter)
+    pair, shift = open_registered(request.pair, method.coregister)
+    sensor, sensor_note = choose_sensor(method.sensor, pair)
+    if name == AUTO:
+        name, why = elect(pair, sensor, lambda each: _model(each, method, sensor, pair))
+    plain = _model(name, method, sensor, pair)
+    _check_sensor(plain, sensor)
+    model = _consistent(plain, sensor, pair, method.upsampler) if method.consistent else plain
     values = _values(output, pair)
-    budget = fit_memory(tiling, pair.bands, values.dtype, request.resources, held_bands)
-    product = _product(request, pair, values, model, sensor.name)
+    tiling, budget = cut_scene(pair, model, values.dtype, request.resources)
+    product = _product(request, pair, values, plain, sensor.name)
     check_options(product)
     check_writable(output.path, output.overwrite, int(product.bytes * _ROOM))
-    notes = tuple(filter(None, (*pair.notes, sensor_note, why, *_data_notes(pair, values))))
+    notes = tuple(
+        filter(None, (*pair.notes, sensor_note, why, *_data_notes(pair, values), *spectral_notes(request.pair, pair)))
+    )
     return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, notes)
+
+
+def cut_scene(
+    pair: ScenePair, model: FusionModel | SceneMethod, output_dtype: str, resources: Resources
+) -> tuple[Tiling, Budget]:
+    """The tiles that a model's card asks for, and the parts and workers that the memory allows.
+
+    Raises:
+        DataError: the job does not fit the memory.
+        UsageError: no such device.
+    """
+    held_bands = model.card.held_bands(pair.bands, pair.guide_bands)
+    tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, held_bands, pair.masked)
+    return tiling, fit_memory(tiling, pair.bands, output_dtype, resources, held_bands)
 
 
 def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
@@ -133,7 +154,26 @@ def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) ->
         )
     ratio = pair.alignment.ratio
     sampling = sampling_for(method.upsampler, ratio, pair.alignment.mean_gsd_ratio)
-    return build(name, sampling, Optics(sensor.ms_mtf, sensor.pan_mtf, tuple(weights)))
+    response = None if method.srf is None else read_pair_response(method.srf, pair)
+    optics = Optics(sensor.ms_mtf, sensor.pan_mtf, tuple(weights), response)
+    base = base_of(method.name, method.weights) if method.adapter else None
+    model = build(name, sampling, optics, base, pair.guide_bands)
+    if model.card.guide_bands not in (None, pair.guide_bands):
+        raise UsageError(
+            f"{model.card.name} sharpens by {model.card.guide_bands} band{'s'[: model.card.guide_bands != 1]}, "
+            f"PAN has {pair.guide_bands}",
+            f"use one of --method {', '.join(each.name for each in CUBE_METHODS)}",
+        )
+    return model
+
+
+def _consistent(
+    model: FusionModel | SceneMethod, sensor: Sensor, pair: ScenePair, upsampler: str
+) -> FusionModel | SceneMethod:
+    """The model, corrected so that its results keep the MS."""
+    return consistent(
+        model, sampling_for(upsampler, pair.alignment.ratio, pair.alignment.mean_gsd_ratio), sensor.ms_mtf
+    )
 
 
 def _values(request: OutputRequest, pair: ScenePair) -> OutputValues:
@@ -146,19 +186,20 @@ def _nodata(request: OutputRequest, pair: ScenePair, dtype: str) -> float | None
     """The user's, else the MS's, else the PAN's, if it fits; else NaN for floats, or 0 if a mask must be written."""
     files = (*pair.ms.files, *pair.pan.files)
     declared = [file.nodata for file in files if file.nodata is not None and can_hold(dtype, file.nodata)]
-    if request.nodata is not None or declared:
-        return declared[0] if request.nodata is None else request.nodata
+    if declared:
+        return request.nodata_or(declared[0])
     if np.dtype(dtype).kind == "f":
-        return float("nan")
-    return 0.0 if any(file.masked for file in files) or pair.alignment.verdict is Verdict.WARP else None
+        return request.nodata_or(float("nan"))
+    masked = pair.left_out or any(file.masked for file in files) or pair.alignment.verdict is Verdict.WARP
+    return request.nodata_or(0.0 if masked else None)
 
 
 def _check_sensor(model: FusionModel | SceneMethod, sensor: Sensor) -> None:
     """Refuse weights of another sensor, whose bands mean something else, where both are known."""
-    if not isinstance(model, Trained) or sensor.name == GENERIC:
+    if not isinstance(model, Trained) or sensor.name in ANY_SENSOR:
         return
     known = (model.identity.sensor or "").split()
-    if known and not {sensor.name, GENERIC, RANDOM}.intersection(known):
+    if known and not (ANY_SENSOR | {sensor.name}).intersection(known):
         raise DataError(
             f"the weights were trained for {' and '.join(known)}, the scene is of {sensor.name}",
             f"choose weights for {sensor.name}, or insist with --sensor {known[0]}",
@@ -170,26 +211,30 @@ def _product(
 ) -> Product:
     ms = pair.ms.files
     kept = {k: v for k, v in ms[0].tags.items() if not k.startswith(("STATISTICS_", "TIFFTAG_", "FUSION_"))}
+    coarse, fine = ("HSI", "MSI") if request.pair.cube else ("MS", "PAN")
     provenance = {
         "FUSION_SOFTWARE": f"fusioncli {__version__}",
         "FUSION_METHOD": model.card.name,
         "FUSION_SENSOR": sensor,
         "FUSION_UPSAMPLER": model.upsampler if isinstance(model, Trained) else request.method.upsampler,
         "FUSION_GRID": f"{pair.alignment.verdict}, ratio {pair.alignment.gsd_ratio[0]:.6g}",
-        "FUSION_MS": " ".join(Path(file.path).name for file in ms),
-        "FUSION_PAN": Path(pair.pan.files[0].path).name,
+        f"FUSION_{coarse}": " ".join(Path(file.path).name for file in ms),
+        f"FUSION_{fine}": " ".join(Path(file.path).name for file in pair.pan.files),
     }
     if isinstance(model, Trained):
         provenance["FUSION_WEIGHTS"] = model.card.origin
+    if request.method.consistent:
+        provenance["FUSION_METHOD"] += ", consistent"
     return Product(
         grid=pair.output_grid,
         crs=pair.output_crs,
-        bands=tuple(band for file in ms for band in file.bands),
+        bands=pair.all_bands,
         dtype=values.dtype,
         nodata=values.nodata,
         tags=kept | provenance,
         cog=request.output.cog,
         options=request.output.options,
+        empty=pair.left_out,
     )
 
 

@@ -6,6 +6,7 @@ So a run that is resumed, or shared by any number of processes, sees the very sa
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +14,13 @@ from typing import Protocol
 
 import numpy as np
 
+from fusioncli.errors import DataError
 from fusioncli.io.patch_arrays import Stack, load_stack
 from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patches import PatchFile
 
-PAN_NAMES = ("gt", "ms", "lms", "pan")
-CUBE_NAMES = ("gt", "hsi", "msi", "hsi_up")
-_COARSE = ("ms", "hsi")
+COARSE_NAMES = ("ms", "hsi")
+GUIDE_NAMES = ("pan", "msi")
 _ORDER, _CROP_ROW, _CROP_COL, _ORIENTATION = range(4)
 
 
@@ -34,6 +35,44 @@ class Pick(Protocol):
     @property
     def index(self) -> int:
         """Of the patch."""
+        ...
+
+
+class Samples(Protocol):
+    """What a network learns from, or is measured on, wherever it comes from.
+
+    Batches hold the truth, `gt`, and the inputs of the network by name, (N, bands, h, w) float32 in units of
+    `value_max`; what is no image is one number per sample.
+    """
+
+    @property
+    def facts(self) -> PatchFacts:
+        """Of all samples; `value_max` is known."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of all that training sees."""
+        ...
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        ...
+
+    def order(self, epoch: int) -> np.ndarray:
+        """A permutation of all samples for an epoch."""
+        ...
+
+    def batch(self, picks: Sequence[Pick], number: int) -> dict[str, np.ndarray]:
+        """Samples to learn from, of the batch of that number: a pure function of both."""
+        ...
+
+    def groups(self, size: int) -> list[range]:
+        """All samples in groups of at most so many that may share a batch of `whole`."""
+        ...
+
+    def whole(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        """Samples to measure on: always the same, neither cropped nor turned at random."""
         ...
 
 
@@ -63,7 +102,7 @@ class PatchSet:
     """Patches of some files.
 
     Attributes:
-        stacks: (n, bands, h, w) of each image, DN.
+        stacks: (n, bands, h, w) of each image, DN; parts of different sizes are cropped, but cannot be had whole.
         facts: of all patches; `value_max` is known.
         ratio: fine pixels per coarse pixel.
         seed: of order and augmentation.
@@ -86,13 +125,17 @@ class PatchSet:
         """A permutation of all patches for an epoch."""
         return sample_order(self.seed, epoch, len(self))
 
-    def batch(self, picks: Sequence[Pick]) -> dict[str, np.ndarray]:
-        """Training patches, (N, bands, h, w) float32 in units of `value_max`."""
+    def batch(self, picks: Sequence[Pick], number: int = 0) -> dict[str, np.ndarray]:
+        """Training patches, (N, bands, h, w) float32 in units of `value_max`; the batch's number changes nothing."""
         epochs, indices = (np.array([getattr(pick, name) for pick in picks]) for name in ("epoch", "index"))
         corners = [self._corners(epochs, indices, axis) for axis in (_CROP_ROW, _CROP_COL)]
         ways = _scatter(self.seed, epochs, indices, _ORIENTATION) & np.uint64(7 if self.augmented else 0)
         patches = list(zip(indices.tolist(), *(corner.tolist() for corner in corners), ways.tolist(), strict=True))
         return {name: self._filled(name, stack, patches) for name, stack in self.stacks.items()}
+
+    def groups(self, size: int) -> list[range]:
+        """All patches in order, in groups of so many."""
+        return [range(len(self))[first : first + size] for first in range(0, len(self), size)]
 
     def whole(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Patches as they are, (N, bands, h, w) float32 in units of `value_max`."""
@@ -101,9 +144,20 @@ class PatchSet:
             for name, stack in self.stacks.items()
         }
 
-    @cached_property
+    def middle(self, name: str, index: int) -> np.ndarray:
+        """The middle of one fine image of a patch, of the size of a crop: (bands, h, w) float32, `value_max` is 1."""
+        image = self.stacks[name][index]
+        top, left = ((size - self.crop_px) // 2 for size in image.shape[-2:])
+        crop = image[:, top : top + self.crop_px, left : left + self.crop_px]
+        return np.multiply(crop, self._unit, dtype=np.float32)
+
+    @property
     def digest(self) -> str:
         """Of all that training sees."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256(repr(self.facts).encode())
         for name, stack in self.stacks.items():
             digest.update(name.encode())
@@ -117,12 +171,13 @@ class PatchSet:
 
     def _corners(self, epochs: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
         """First coarse row or column of each crop."""
-        room = self.stacks["gt"].shape[-1 if axis == _CROP_COL else -2] // self.ratio - self.crop_px // self.ratio + 1
-        return (_scatter(self.seed, epochs, indices, axis) >> np.uint64(32)) * np.uint64(room) >> np.uint64(32)
+        sides = [self.stacks["gt"][index].shape[-1 if axis == _CROP_COL else -2] for index in indices.tolist()]
+        room = np.array(sides) // self.ratio - self.crop_px // self.ratio + 1
+        return (_scatter(self.seed, epochs, indices, axis) >> np.uint64(32)) * room.astype(np.uint64) >> np.uint64(32)
 
     def _filled(self, name: str, stack: Stack, patches: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
         """One image of a batch: each patch is cut, turned and placed in one pass over its pixels."""
-        scale = 1 if name in _COARSE else self.ratio
+        scale = 1 if name in COARSE_NAMES else self.ratio
         side = self.crop_px // self.ratio * scale
         batch = np.empty((len(patches), stack.shape[0], side, side), np.float32)
         for place, (index, row, col, way) in enumerate(patches):
@@ -138,7 +193,7 @@ def load_patches(files: Sequence[PatchFile], names: Sequence[str], facts: PatchF
 
     Args:
         files: of samples of one shape.
-        names: images, `PAN_NAMES` or `CUBE_NAMES`.
+        names: images, such as gt, ms, lms and pan.
         facts: of all samples; `value_max` is known.
 
     Raises:
@@ -146,6 +201,21 @@ def load_patches(files: Sequence[PatchFile], names: Sequence[str], facts: PatchF
     """
     assert facts.value_max is not None
     return {name: load_stack(files, name, facts.value_max) for name in names}
+
+
+def check_memory(size: int, what: str) -> None:
+    """Refuse at once what could not be held (DataError: it is larger than the machine's memory).
+
+    Args:
+        size: bytes.
+        what: what they are, with the setting that names it.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise DataError(
+            f"{what} takes {size / 1e9:.1f} GB, the memory has {memory / 1e9:.1f} GB",
+            "take fewer, or write patch files with fusion simulate, which are read from the disk",
+        )
 
 
 def _oriented(image: np.ndarray, way: int) -> np.ndarray:

@@ -24,9 +24,10 @@ import numpy as np
 from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patch_writer import PatchLayout, PatchNumbers
 from fusioncli.io.patches import open_patches
-from fusioncli.workflows.training_data import PAN_NAMES, PatchSet, load_patches
+from fusioncli.workflows.training_data import PatchSet, load_patches
 
 SHAPES = {"gt": (8, 64, 64), "ms": (8, 16, 16), "lms": (8, 64, 64), "pan": (1, 64, 64)}
+PAN_NAMES = ("gt", "ms", "lms", "pan")
 FACTS = PatchFacts(value_max=2047.0, ratio=4)
 
 

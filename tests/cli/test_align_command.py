@@ -17,6 +17,10 @@ from rasterio.warp import Resampling, reproject
 from refusals import assert_refused, listing
 from scipy import ndimage
 
+from fusioncli.core.tiling import Rect
+from fusioncli.io.scene import PairRequest
+from fusioncli.workflows.coregister import open_registered
+
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 SHIFTS = [(0.0, 0.0), (0.3, -0.6), (-1.25, 2.5), (3.0, 0.4)]
@@ -49,7 +53,7 @@ def shifted_pair(folder: Path, shift_px: tuple[float, float], georeferenced: boo
 def test_injected_shifts_are_measured(fusion, tmp_path, shift_px):
     """The MS has to move back by what was injected."""
     facts = fusion("align", *shifted_pair(tmp_path, shift_px).flags, "--json").json
-    assert facts["shift_px"] == pytest.approx([-shift_px[0], -shift_px[1]], abs=0.1)
+    assert facts["shift_px"] == pytest.approx([-shift_px[0], -shift_px[1]], abs=0.05)
     assert facts["windows"] >= 2
 
 
@@ -68,6 +72,33 @@ def test_corrected_ms_fits(fusion, tmp_path, georeferenced):
     with rasterio.open(aligned) as dataset, rasterio.open(pair.ms) as ms:
         assert (dataset.count, dataset.dtypes) == (ms.count, ms.dtypes)
         assert dataset.crs == ms.crs
+
+
+@pytest.mark.parametrize("georeferenced", [True, False])
+@pytest.mark.parametrize("shift_px", [(3.0, -2.0), (-1.25, 2.5)])
+def test_corrected_ms_fuses_like_coregistration(fusion, tmp_path, shift_px, georeferenced):
+    """The same pixels at the same places, but for a resampling where a file cannot say where it starts."""
+    pair = shifted_pair(tmp_path, shift_px, georeferenced)
+    registered = tmp_path / "registered.tif"
+    assert fusion("pansharpen", *pair.flags, "--coregister", "-o", registered).code == 0
+    assert fusion("align", *pair.flags, "--correct", "-o", tmp_path / "aligned.tif").code == 0
+    corrected = fused(fusion, replace(pair, ms=tmp_path / "aligned.tif"), tmp_path / "corrected.tif")
+    careless = fused(fusion, pair, tmp_path / "careless.tif")
+    output = open_registered(PairRequest((str(pair.ms),), str(pair.pan)), True)[0].alignment.output
+    if georeferenced:
+        with rasterio.open(tmp_path / "corrected.tif") as dataset:
+            col, row = (round(v) for v in ~FINE @ dataset.transform @ (0, 0))
+    else:
+        row, col = 0, 0
+        assert corrected.shape == (4, 512, 576)
+    area = output.intersect(Rect(row, col, row + corrected.shape[1], col + corrected.shape[2])).grow(-40)
+
+    def inner(result: np.ndarray, row: int, col: int) -> np.ndarray:
+        return result[:, area.row0 - row : area.row1 - row, area.col0 - col : area.col1 - col]
+
+    expected = inner(samples_of(registered), output.row0, output.col0)
+    error, before = (inner(x, *at) - expected for x, at in ((corrected, (row, col)), (careless, (0, 0))))
+    assert np.sqrt((error**2).mean()) < (0.01 if georeferenced else 0.25) * np.sqrt((before**2).mean())
 
 
 def test_correction_keeps_what_the_bands_are_called(fusion, tmp_path):
@@ -89,7 +120,7 @@ def test_coregistration_on_the_fly(fusion, tmp_path):
     pair = shifted_pair(tmp_path, (-1.25, 2.5))
     flags = [*pair.flags, "-o", tmp_path / "registered.tif", "--coregister", "--json"]
     facts = fusion("pansharpen", *flags).json
-    assert facts["shift_px"] == pytest.approx([1.25, -2.5], abs=0.2)  # the second look is at resampled pixels
+    assert facts["shift_px"] == pytest.approx([1.25, -2.5], abs=0.05)
     careless = fused(fusion, pair, tmp_path / "careless.tif")
     registered = samples_of(tmp_path / "registered.tif")
     with rasterio.open(tmp_path / "registered.tif") as dataset:
@@ -194,9 +225,13 @@ def test_too_small_to_correlate(make_pair, fusion):
     assert_only_noted(fusion("align", *make_pair(shape=(8, 8)).flags))
 
 
-def test_unlike_pictures_are_no_shift(fusion, tmp_path):
+@pytest.mark.parametrize("seed", [9, 10, 11])
+def test_unlike_pictures_are_no_shift(fusion, tmp_path, seed):
     """PAN of another place: no figure at all is better than a wrong one."""
     pair = shifted_pair(tmp_path, (0.0, 0.0))
-    other = rewritten(pair.pan, "other.tif", smooth_scene(1, 512, 576, seed=9).astype("float32"))
+    other = rewritten(pair.pan, "other.tif", smooth_scene(1, 512, 576, seed=seed).astype("float32"))
     outcome = fusion("align", *replace(pair, pan=other).flags, "--json")
-    assert outcome.code == 3 or outcome.json["shift_spread_px"] > 1 or outcome.json["windows"] < 4
+    assert outcome.json["shift_px"] is None
+    assert "cannot be measured" in outcome.stderr
+    outcome = fusion("pansharpen", *replace(pair, pan=other).flags, "--coregister", "--dry-run")
+    assert_refused(outcome, 3, "the shift between MS and PAN cannot be measured", "the same scene")

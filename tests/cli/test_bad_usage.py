@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from refusals import assert_refused, listing
 
-from fusioncli.workflows import engine, plan
+from fusioncli.cli import parsing
+from fusioncli.core import tiling
+from fusioncli.workflows import engine, memory, plan
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -33,6 +35,21 @@ def test_unknown_sensor(misuse):
 
 def test_unknown_upsampler(misuse):
     misuse("no upsampler is called 'cubik'", "cubic", "--upsampler", "cubik")
+
+
+@pytest.mark.parametrize("side_px", ["1", "255", "0", "-5"])
+def test_parts_smaller_than_tiles(misuse, side_px):
+    """Each would compute a whole tile for its few pixels."""
+    misuse(f"parts of {side_px} px are too small", "--part-size 256 or more", "--part-size", side_px)
+
+
+def test_the_smallest_part_size_is_the_same_everywhere(fusion):
+    assert parsing.MIN_PART_PX == memory._MIN_PART_PX == tiling._MIN_TILE_PX
+    assert "at least 256" in " ".join(fusion("pansharpen", "--help").stdout.replace("│", " ").split())
+
+
+def test_nodata_that_is_no_number(misuse):
+    misuse("--nodata takes a number, got 'nothing'", "--nodata 0", "--nodata", "nothing")
 
 
 def test_unknown_option(misuse):
@@ -185,8 +202,8 @@ def test_debug_shows_where(make_pair, fusion, monkeypatch, tmp_path):
 
 def test_interruption_keeps_finished_parts(make_pair, fusion, monkeypatch, tmp_path):
     """Ctrl-C on the second of four parts; the same command then reuses the first."""
-    pair = make_pair()
-    flags = [*pair.flags, "-o", tmp_path / "fused.tif", "--part-size", "160", "--threads", "1"]
+    pair = make_pair(shape=(128, 128))
+    flags = [*pair.flags, "-o", tmp_path / "fused.tif", "--part-size", "256", "--threads", "1"]
     quantise, calls = engine.quantise, []
 
     def interrupted(*arguments: object) -> object:
@@ -200,5 +217,9 @@ def test_interruption_keeps_finished_parts(make_pair, fusion, monkeypatch, tmp_p
     assert outcome.code == 130
     assert outcome.stderr.splitlines()[-1] == "interrupted: what is finished is kept, the same command resumes"
     assert "fused.tif" not in listing(tmp_path)
+    del calls[:]
+    assert fusion("pansharpen", *flags, "--no-resume").stderr.splitlines()[-1] == (
+        "interrupted: the same command starts afresh"
+    )
     assert fusion("pansharpen", *flags, "--json").json["reused_parts"] >= 1
     assert listing(tmp_path) == {"ms.tif", "pan.tif", "fused.tif"}

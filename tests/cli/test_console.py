@@ -64,6 +64,21 @@ def test_a_reader_that_leaves_is_no_error(make_pair):
     assert done.stdout.startswith("file")
 
 
+@pytest.mark.parametrize("words", ["pansharpen --help", "recipes ls", "info ms.tif", "align --ms ms.tif --pan pan.tif"])
+def test_a_reader_that_has_left_before(make_pair, tmp_path, words):
+    """Code 141, as of a program that SIGPIPE ends; nothing on stderr, and no bug is reported."""
+    make_pair()
+    done = shell(f"(sleep 0.2; fusion {words}; echo $? > code) | true", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert (tmp_path / "code").read_text() == "141\n"
+
+
+def test_an_error_that_nobody_reads(tmp_path):
+    done = shell("(sleep 0.2; fusion info nowhere.tif; echo $? > code) 2>&1 | true", cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("", "")
+    assert (tmp_path / "code").read_text() == "141\n"
+
+
 def test_errors_of_the_real_process(make_pair, tmp_path):
     """No traceback, warning or library message joins the two lines."""
     pair = make_pair(nodata=0)
@@ -77,7 +92,7 @@ def test_errors_of_the_real_process(make_pair, tmp_path):
 def test_interrupt_and_resume(make_pair, tmp_path):
     """A real Ctrl-C in the middle of a real process: code 130, one line, no product; then the same command resumes."""
     pair = make_pair(shape=(400, 20))
-    command = [*PROGRAM, "pansharpen", *pair.flags, "-o", "fused.tif", "--part-size", "80", "--json", "--threads", "1"]
+    command = [*PROGRAM, "pansharpen", *pair.flags, "-o", "fused.tif", "--part-size", "256", "--json", "--threads", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
     process = subprocess.Popen(command, **pipes)
     while not list(tmp_path.glob("fused.tif.parts/*/part*.tif")) and process.poll() is None:

@@ -137,12 +137,13 @@ def test_fused_files_at_full_resolution(fusion: Callable, make_pair: Callable[..
 
 
 def test_cube(fusion: Callable, make_pair: Callable[..., Pair]) -> None:
-    """The hyperspectral flags: the cube degraded by the ratio to its companion and back."""
+    """The hyperspectral flags: every method for cubes, and the cube that is only upsampled."""
     pair = make_pair((48, 64), bands=12)
     outcome = fusion("eval", "--hsi", pair.ms, "--msi", pair.pan, "--bit-depth", 12, "--json")
     assert outcome.code == 0
-    (row,) = outcome.json["rows"]
+    row, *others = outcome.json["rows"]
     assert row["image"] == "exp"
+    assert [other["image"] for other in others] == [method.name for method in CUBE_METHODS]
     assert 15 < row["values"]["PSNR_band_mean"] < 60
     assert fusion("eval", "--hsi", pair.ms).code == 2
 

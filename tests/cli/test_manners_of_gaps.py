@@ -12,7 +12,7 @@ import rasterio
 from affine import Affine
 from conftest import Pair, write_raster
 from raster_files import FINE, fused, gentle_pair, rewritten, samples_of
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -159,10 +159,10 @@ def test_a_value_may_be_imposed(fusion, tmp_path):
     pair = gentle_pair(tmp_path, dtype="uint16")
     declared = Pair(nodata(pair.ms, HOLE, 0), nodata(pair.pan, PAN_HOLE, 0))
     silent = Pair(*(rewritten(p, f"silent_{p.name}", nodata=None) for p in (declared.ms, declared.pan)))
-    expected = fused(fusion, declared, tmp_path / "declared.tif")
+    expected = fused(fusion, declared, tmp_path / "declared.tif", "--fast")
     outcome = fusion("pansharpen", *silent.flags, "-o", tmp_path / "silent.tif", "--dry-run")
     assert "of MS is 0 and no nodata is declared" in outcome.stderr
-    imposed = fused(fusion, silent, tmp_path / "imposed.tif", "--src-nodata", "0")
+    imposed = fused(fusion, silent, tmp_path / "imposed.tif", "--src-nodata", "0", "--fast")
     np.testing.assert_array_equal(imposed, expected)
 
 
@@ -173,6 +173,30 @@ def test_output_nodata_may_be_chosen(fusion, tmp_path):
     with rasterio.open(tmp_path / "fused.tif") as dataset:
         assert dataset.nodata == 65535
     np.testing.assert_array_equal(result == 65535, np.broadcast_to(expected_gap("in MS"), result.shape))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize("word", ["none", "None"])
+def test_output_without_nodata(fusion, tmp_path, dtype, word):
+    """As `gdal_translate -a_nodata none`: nothing is declared; gaps hold 0, and so may other pixels."""
+    pair = gentle_pair(tmp_path, dtype="uint16")
+    holed = replace(pair, ms=nodata(pair.ms, HOLE, 65535))
+    declared = fused(fusion, holed, tmp_path / "declared.tif", "--nodata", "1", "--dtype", dtype)
+    result = fused(fusion, holed, tmp_path / "fused.tif", "--nodata", word, "--dtype", dtype)
+    with rasterio.open(tmp_path / "fused.tif") as dataset:
+        assert dataset.nodata is None
+        assert dataset.mask_flag_enums == ([MaskFlags.all_valid],) * 4
+    assert (declared == 1).any()
+    np.testing.assert_array_equal(result, np.where(declared == 1, 0, declared))
+
+
+def test_aligned_ms_without_nodata(fusion, make_pair, tmp_path):
+    pair = make_pair(nodata=0)
+    for flags, expected in (((), 0.0), (("--nodata", "7"), 7.0), (("--nodata", "none"), None)):
+        outcome = fusion("align", *pair.flags, "--correct", "-o", tmp_path / "a.tif", "--overwrite", *flags)
+        assert outcome.code == 0, outcome.stderr
+        with rasterio.open(tmp_path / "a.tif") as dataset:
+            assert dataset.nodata == expected
 
 
 def test_nan_nodata_stays_declared(fusion, tmp_path):

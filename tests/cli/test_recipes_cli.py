@@ -75,8 +75,8 @@ def test_a_wrong_override_is_one_error_with_all_problems(fusion):
     outcome = fusion("recipes", "show", "pnn-small", "--set", "optimizer.name=adam", "--set", "loss=l3")
     assert (outcome.code, outcome.stdout) == (2, "")
     error, hint = outcome.stderr.splitlines()
-    assert error.startswith("error: recipe pnn-small has 2 problems: loss = 'l3' should be 'l1' or 'l2'; optimizer")
-    assert "did you mean optimiser?" in error and hint.startswith("hint: ")
+    assert error.startswith("error: recipe pnn-small has 2 problems: loss = 'l3' should be 'l1'")
+    assert "; optimizer" in error and "did you mean optimiser?" in error and hint.startswith("hint: ")
 
 
 def test_usage(fusion):

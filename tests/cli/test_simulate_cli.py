@@ -8,8 +8,11 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from affine import Affine
 from conftest import write_raster
 from refusals import assert_refused, listing
+
+from fusioncli.workflows.simulate import write
 
 PATCH = ("--patch", "16")
 
@@ -65,6 +68,20 @@ def test_a_dry_run_writes_nothing(fusion, pair, tmp_path):
     assert listing(tmp_path) == before
 
 
+def test_an_interruption_promises_nothing(fusion, pair, tmp_path, monkeypatch):
+    """Nothing is kept that the same command could take up."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = listing(tmp_path)
+    monkeypatch.setattr(write, "patches_of", interrupted)
+    outcome = fusion("simulate", *pair.flags, *PATCH, "-o", "p.h5")
+    assert outcome.code == 130
+    assert outcome.stderr.splitlines()[-1] == "interrupted: the same command starts afresh"
+    assert listing(tmp_path) == before
+
+
 def test_pairs_and_band_files(fusion, make_pair, tmp_path):
     """Two MS and two PAN are two pairs; four band files and one PAN are one."""
     one = make_pair((32, 32))
@@ -115,13 +132,59 @@ def test_cubes(fusion, tmp_path):
     assert count("c.h5") == 6
 
 
+def write_cube_pair(folder, size=(36, 48), ratio=3, offset_m=0.0):
+    """HSI of 7 bands and 30 m; MSI of 2 bands and `ratio` times smaller pixels."""
+    rng, coarse = np.random.default_rng(0), Affine(30.0, 0, 500000.0, 0, -30.0, 5700000.0)
+    fine = Affine.translation(offset_m, 0) @ coarse @ Affine.scale(1 / ratio)
+    cube, sharp = (
+        rng.integers(1, 1000, (bands, size[0] * scale, size[1] * scale)).astype(np.uint16)
+        for bands, scale in ((7, 1), (2, ratio))
+    )
+    write_raster(folder / "hsi.tif", cube, coarse)
+    write_raster(folder / "msi.tif", sharp, fine)
+    return "--hsi", "hsi.tif", "--msi", "msi.tif"
+
+
+def test_cubes_beside_a_sharper_raster(fusion, tmp_path):
+    files = write_cube_pair(tmp_path)
+    outcome = fusion("simulate", *files, "--bit-depth", "10", "--patch", "12", "-o", "c.h5", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.json["shapes"] == {
+        "gt": [7, 12, 12], "hsi": [7, 4, 4], "hsi_up": [7, 12, 12], "msi": [2, 12, 12]
+    }  # fmt: skip
+    assert outcome.json["ratio"] == 3
+    assert count("c.h5") == 12
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments", "code", "error", "hint"),
+    [
+        ({"ratio": 1}, (), 2, "HSI and MSI have pixels of one size", "--ratio 4"),
+        ({"ratio": 2}, ("--ratio", "4"), 2, "an HSI pixel is 2 MSI pixels wide, --ratio is 4", "--ratio 2"),
+        ({"offset_m": 9000.0}, (), 3, "HSI and MSI do not overlap", "belong together"),
+        ({"size": (2, 2)}, (), 3, "too little to be degraded by 3", "larger scene"),
+        ({"size": (6, 6)}, ("--patch", "12"), 3, "cannot hold patches of 4 px", "smaller --patch"),
+    ],
+)
+def test_cubes_and_rasters_that_do_not_go_together(fusion, tmp_path, given, arguments, code, error, hint):
+    files = write_cube_pair(tmp_path, **given)
+    before = listing(tmp_path)
+    patch = arguments or ("--patch", "12")
+    assert_refused(fusion("simulate", *files, "--bit-depth", "10", *patch, "-o", "c.h5"), code, error, hint)
+    assert listing(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "error", "hint"),
     [
         ((), 2, "simulate takes pairs (--ms and --pan) or hyperspectral scenes (--hsi)", "synthetic --help"),
         (("--ms", "a.tif"), 2, "1 --ms and 0 --pan do not make pairs", "once per pair"),
         (("--ms", "a", "--ms", "b", "--ms", "c", "--pan", "d", "--pan", "e"), 2, "3 --ms and 2 --pan", "per pair"),
-        (("--hsi", "a.tif"), 2, "needs the spectral responses", "--srf"),
+        (("--hsi", "a.tif"), 2, "needs either the spectral responses", "--srf FILE or --msi FILE"),
+        (("--hsi", "a.tif", "--srf", "b.csv", "--msi", "c.tif"), 2, "needs either", "--srf FILE or --msi FILE"),
+        (("--hsi", "a.tif", "--msi", "b.tif", "--msi", "c.tif"), 2, "1 --hsi and 2 --msi do not make pairs", "--msi"),
+        (("--hsi", "a.tif", "--msi", "b.tif", "--coregister"), 2, "--coregister measures", "leave it out"),
+        (("--hsi", "a.tif", "--msi", "b.tif", "--protocol", "uestc"), 2, "no protocol is called 'uestc'", "toolbox"),
         (("--ms", "a.tif", "--pan", "b.tif"), 3, "a.tif: no such file", "check the path"),
         (("--ms", "a.tif", "--pan", "b.tif", "-o", "no/p.h5"), 3, "folder no does not exist", "mkdir"),
         (("--ms", "a.tif", "--pan", "b.tif", "-j", "0"), 2, "--threads takes", "--threads 2"),

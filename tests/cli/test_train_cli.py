@@ -112,7 +112,7 @@ def test_the_weights_fuse_a_scene(fusion, make_pair, weights):
     pair = make_pair()
     whole = fusion("pansharpen", *pair.flags, "--method", "pnn", "--weights", weights, "-o", "pnn.tif")
     assert whole.code == 0, whole.stderr
-    assert fusion("pansharpen", *pair.flags, "--weights", weights, "-o", "parts.tif", "--part-size", 64).code == 0
+    assert fusion("pansharpen", *pair.flags, "--weights", weights, "-o", "parts.tif", "--part-size", 256).code == 0
     assert fusion("pansharpen", *pair.flags, "--method", "exp", "-o", "exp.tif").code == 0
     images = {}
     for name in ("pnn", "parts", "exp"):

@@ -116,8 +116,10 @@ def test_import(fusion, tmp_path, monkeypatch):
 
     importer = foreign.Importer(
         lambda tensors: tensors,
-        lambda tensors, ratio: ModelConfig(arch="pnn", bands=len(tensors["out.bias"]), ratio=ratio),
-        lambda model: {"out.bias": (model.bands,)},
+        lambda tensors, facts: facts.identity(
+            ModelConfig(arch="pnn", bands=len(tensors["out.bias"]), ratio=facts.ratio)
+        ),
+        lambda identity: {"out.bias": (identity.bands,)},
     )
     monkeypatch.setitem(foreign.IMPORTERS, "pnn", importer)
     theirs = tmp_path / "theirs.pth"

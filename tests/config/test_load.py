@@ -5,9 +5,13 @@ import tomllib
 
 import pytest
 
-from fusioncli.config.load import dump_recipe, header, load_recipe, recipe_names, recipe_text
+from fusioncli.config.architectures import ARCHITECTURES
+from fusioncli.config.load import dump_recipe, header, load_recipe, load_stages, recipe_names, recipe_text
 from fusioncli.config.problems import RecipeError
 from fusioncli.errors import UsageError
+
+*OTHERS, LAST = [f"'{name}'" for name in ARCHITECTURES]
+ARCHES = f"{', '.join(OTHERS)} or {LAST}"
 
 
 @pytest.fixture
@@ -28,25 +32,25 @@ def written(tmp_path):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_packaged_recipes_are_right_and_explain_themselves(name):
-    recipe = load_recipe(name)
+    stages = load_stages(name)
     comments = header(recipe_text(name))
-    assert recipe.name == name
+    assert {recipe.name for recipe in stages} == {name}
     assert comments.startswith(f"# {name}: ")
     assert "# Have first:" in comments
     assert re.search(rf"^# Launch: +fusion train {name}$", comments, re.MULTILINE)
     override = re.search(rf"^# Override: +fusion train {name} (.*)$", comments, re.MULTILINE)
     assert override
     sets = re.findall(r"--set (\S+)", override[1])
-    assert sets and load_recipe(name, sets) != recipe
+    assert sets and load_stages(name, sets) != stages
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_the_resolved_recipe_is_the_recipe(name, tmp_path):
-    recipe = load_recipe(name, ["optimiser.learning_rate=0.00012345678901234567"])
+    stages = load_stages(name, ["optimiser.learning_rate=0.00012345678901234567"])
     path = tmp_path / "resolved.toml"
-    path.write_text(dump_recipe(recipe), encoding="utf-8")
-    assert load_recipe(path) == recipe
-    assert dump_recipe(load_recipe(path)) == dump_recipe(recipe)
+    path.write_text(dump_recipe(*stages), encoding="utf-8")
+    assert load_stages(path) == stages
+    assert dump_recipe(*load_stages(path)) == dump_recipe(*stages)
 
 
 def test_the_resolved_recipe_names_every_setting():
@@ -104,7 +108,7 @@ def test_every_problem_at_once(written):
         ("model.options.width=[1]", "model.options.width = [1] is no setting (did you mean widths?)"),
         ("model.options=1", "model.options = 1 should be a table"),
         ("model=1", "model = 1 should be a table"),
-        ("model.arch=PNN", "model.arch = 'PNN' should be 'pnn' (did you mean pnn?)"),
+        ("model.arch=PNN", f"model.arch = 'PNN' should be {ARCHES} (did you mean pnn?)"),
         ("training.steps.x=1", "training.steps = {'x': 1} should be a whole number"),
         ("data.augment=1", "data.augment = 1 should be true or false"),
         ("training.ema_decay=1.0", "training.ema_decay = 1.0 should be below 1"),

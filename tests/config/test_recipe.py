@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from fusioncli.config.architectures import ARCHITECTURES, PnnOptions
+from fusioncli.config.data import Synthetic
 from fusioncli.config.problems import setting_names
-from fusioncli.config.recipe import Index, ModelConfig, Recipe, Synthetic
+from fusioncli.config.recipe import Index, ModelConfig, Recipe
 
 LEAST = {
     "name": "least",
@@ -55,7 +56,7 @@ def test_tables_read_back_as_the_same_recipe():
 def test_options_are_those_of_the_architecture():
     wide = ModelConfig(arch="pnn", bands=4, ratio=4, options=PnnOptions(widths=(8,), kernels_px=(3, 3)))
     assert isinstance(wide.options, PnnOptions) and wide.options.widths == (8,)
-    assert set(ARCHITECTURES) == {"pnn"}
+    assert set(ARCHITECTURES) >= {"pnn", "infn"}
     with pytest.raises(ValidationError, match=r"options\.depth"):
         recipe(model={"options": {"depth": 3}})
 
@@ -115,6 +116,19 @@ def test_upsamplers_are_those_of_the_engine():
 
 def test_the_manual_has_every_setting():
     manual = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
-    tables = {"model", "model.options", "data", "optimiser", "schedule", "training", "validation", "checkpoint"}
+    tables = {
+        "model",
+        "model.options",
+        "model.options.edsr",
+        "model.options.ipt",
+        "data",
+        "data.restoration",
+        "start",
+        "optimiser",
+        "schedule",
+        "training",
+        "validation",
+        "checkpoint",
+    }
     documented = set(re.findall(r"`([a-z_.]+)`", "\n".join(re.findall(r"^\| (`[^|]*) \|", manual, re.MULTILINE))))
     assert documented == set(setting_names(Recipe)) - tables

@@ -1,5 +1,7 @@
 """Tiles and parts: every pixel once, weights that sum to one, and the same tiles from wherever one looks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,7 +83,7 @@ class TestExact:
 
     def test_side_shrinks_with_bands_but_not_below_a_few_halos(self, monkeypatch):
         monkeypatch.setattr(tiling, "TILE_PX", 8192)
-        sides = {bands: plan(300, 300, Exact(0), ratio=1, bands=bands).tile_px for bands in (1, 64, 256, 10**6, 10**7)}
+        sides = {bands: plan(9000, 300, Exact(0), ratio=1, bands=bands).tile_px for bands in (1, 64, 256, 10**6, 10**7)}
         assert sides[1] == 8192
         assert sides[64] == 2 * sides[256] < 8192
         assert 100 < sides[10**6] == sides[10**7] < sides[256]
@@ -114,6 +116,16 @@ class TestBlend:
             assert tile.read.row0 % tiling.ratio == tile.read.col0 % tiling.ratio == 0
             if tiling.scene.height >= tiling.rule.tile_px:
                 assert tile.read.row0 >= 0 and tile.read.row1 <= tiling.scene.height
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_a_halo_is_read_around_tiles_and_changes_nothing_else(self, seed):
+        bare, rng = random_plan(seed, "blend")
+        halo_px = int(rng.integers(1, 5)) * bare.ratio
+        tiling = plan(bare.scene.height, bare.scene.width, replace(bare.rule, halo_px=halo_px), bare.ratio, masked=True)
+        area = random_area(rng, bare.scene)
+        grown = [(tile.read.grow(halo_px), *key(tile)[1:]) for tile in bare.tiles(area)]
+        assert [key(tile) for tile in tiling.tiles(area)] == grown
+        assert tiling.largest_px == (bare.rule.tile_px + 2 * halo_px,) * 2
 
     def test_scene_smaller_than_a_tile_is_one_tile(self):
         tiling = plan(20, 40, Blend(64, 16))

@@ -145,6 +145,10 @@ class TestNodata:
         assert row([0, 65535], values) == [0, 65535]
         assert row([0, 7], values, [0, 1]) == [0, 7]
 
+    def test_gaps_without_nodata_are_zero(self):
+        assert row([5, 7], OutputValues.of("uint16", None), [0, 1]) == [0, 7]
+        assert row([5, 7], OutputValues.of("float32", None), [0, 1]) == [0, 7]
+
     def test_masks_by_band(self):
         fused = np.full((2, 1, 3), 7, np.float32)
         valid = np.array([[[1, 0, 1]], [[0, 1, 1]]], bool)

@@ -35,6 +35,17 @@ def test_outside_is_mirrored(tmp_path, samples):
     assert valid is None
 
 
+@pytest.mark.parametrize("nodata", [None, 0])
+def test_a_held_window_reads_as_the_files_do(tmp_path, samples, nodata):
+    samples[1, 8:20, 9:33] = 0
+    layer = Layer((describe(str(write_raster(tmp_path / "a.tif", samples, nodata=nodata))),))
+    held = layer.hold(Rect(-7, 4, 45, 61))
+    for window in (Rect(-7, 4, 45, 61), Rect(-3, 40, 9, 60), Rect(7, 10, 22, 30), Rect(30, 5, 40, 9)):
+        for found, expected in zip(held.read(window), layer.read(window), strict=True):
+            np.testing.assert_array_equal(found, expected)
+            assert (found is None) == (expected is None)
+
+
 def test_window_that_misses_the_grid(tmp_path, samples):
     layer = Layer((describe(str(write_raster(tmp_path / "a.tif", samples))),))
     with pytest.raises(ValueError, match="does not touch"):

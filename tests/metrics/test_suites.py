@@ -11,8 +11,10 @@ from metric_scenes import GOLDEN, SETTINGS, inputs
 from pytest import approx
 
 from fusioncli.errors import UsageError
+from fusioncli.metrics import contract
 from fusioncli.metrics.contract import Metric
 from fusioncli.metrics.d_s import DS
+from fusioncli.metrics.squared_errors import SquaredErrors
 from fusioncli.metrics.suites import SUITES, SuiteSettings, suite
 
 EVERY = [metric for name in SUITES for metric in suite(name, SETTINGS).metrics]
@@ -49,9 +51,26 @@ def test_the_ideal_image_is_ideal(name: str) -> None:
 
 def test_shared_parts_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(DS, "count", lambda self, *args: calls.append(self))
-    suite("full-resolution", SETTINGS).update(inputs("qb"))
-    assert len(calls) == 1
+    for index in (DS, SquaredErrors):
+        monkeypatch.setattr(index, "partial", lambda self, *args: calls.append(self.name))
+    images = {name: image[..., :64, :64] for name, image in inputs("qb").items()}
+    for name in ("full-resolution", "reduced-resolution", "reprojection"):
+        suite(name, SETTINGS).update(images)
+    assert calls == ["D_s", "ERGAS", "R-ERGAS"]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_says_what_its_indices_say_alone(name: str, masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, each has a halo and pieces of its own."""
+    monkeypatch.setitem(contract._PIECE_VALUES, "cpu", 4 * 64**2)
+    images = {key: image[..., :200, :180] for key, image in inputs("wv3").items() if image.shape[-1] >= 200}
+    valid = torch.ones(1, 1, 200, 180, dtype=torch.bool)
+    valid[..., 100:103, 50] = not masked
+    own = suite(name, SETTINGS).update({key: images[key] for key in suite(name, SETTINGS).inputs}, valid)
+    for metric, alone in zip(own.metrics, suite(name, SETTINGS).metrics, strict=True):
+        alone.update(*(images[key] for key in alone.inputs), mask=valid)
+        assert metric.compute() == approx(alone.compute(), rel=1e-11), metric.name
 
 
 def test_a_tile_that_suits_all_members() -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from fusioncli.config.architectures import PnnOptions
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.errors import DataError, UsageError
+from fusioncli.io.weights import file_sha256
 from fusioncli.models import foreign
 from fusioncli.models.foreign import Facts, Importer, import_weights, read_foreign, unwrap
 
@@ -28,16 +29,16 @@ def rename(tensors):
     return {name.replace("conv1", "layers.0").replace("conv2", "layers.2"): value for name, value in tensors.items()}
 
 
-def configure(tensors, ratio):
+def describe(tensors, facts):
     first, last = tensors["layers.0.weight"], tensors["layers.2.weight"]
     sides = (first.shape[-1], last.shape[-1])
-    return ModelConfig(
-        arch="pnn", bands=len(last), ratio=ratio, options=PnnOptions(widths=(len(first),), kernels_px=sides)
-    )
+    options = PnnOptions(widths=(len(first),), kernels_px=sides)
+    return facts.identity(ModelConfig(arch="pnn", bands=len(last), ratio=facts.ratio, options=options))
 
 
-def shapes(model):
-    (width,), (first, last), bands = model.options.widths, model.options.kernels_px, model.bands
+def shapes(identity):
+    options, bands = identity.model().options, identity.bands
+    (width,), (first, last) = options.widths, options.kernels_px
     return {
         "layers.0.weight": (width, bands + 1, first, first),
         "layers.0.bias": (width,),
@@ -48,7 +49,7 @@ def shapes(model):
 
 @pytest.fixture
 def importer(monkeypatch):
-    monkeypatch.setitem(foreign.IMPORTERS, "pnn", Importer(rename, configure, shapes))
+    monkeypatch.setitem(foreign.IMPORTERS, "pnn", Importer(rename, describe, shapes))
 
 
 @pytest.fixture
@@ -167,3 +168,17 @@ def test_files_that_cannot_be_read(saved, tmp_path):
         read_foreign(tmp_path / "missing.pth")
     with pytest.raises(DataError):
         read_foreign(tmp_path)
+
+
+def test_a_digest_in_the_name_is_checked(importer, saved):
+    path = saved(theirs())
+    digest = file_sha256(path)
+    right, date = path.with_name(f"x-{digest[:12]}.pth"), path.with_name("x-20240131.pth")
+    wrong = path.with_name("x-1bc95232.pth")
+    for name in (right, date, wrong):
+        name.write_bytes(path.read_bytes())
+    assert import_weights("pnn", date, FACTS).match.missing == ()
+    if not digest[:12].isdecimal():
+        assert import_weights("pnn", right, FACTS).match.missing == ()
+    with pytest.raises(DataError, match=f"begins with 1bc95232, and it is {digest}"):
+        import_weights("pnn", wrong, FACTS)

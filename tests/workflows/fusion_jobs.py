@@ -27,10 +27,10 @@ def distinct_scene(bands: int, height: int, width: int) -> np.ndarray:
     return 0.6 * smooth_scene(bands, height, width) + 0.4 * own
 
 
-def plain(folder: Path) -> Pair:
-    """Ratio 4, same corner, all pixels valid."""
-    scene = distinct_scene(4, 200, 228)
-    ms = scene.reshape(4, 50, 4, 57, 4).mean((2, 4))
+def plain(folder: Path, rows: int = 50, cols: int = 57) -> Pair:
+    """Ratio 4, same corner, all pixels valid; so many MS px."""
+    scene = distinct_scene(4, 4 * rows, 4 * cols)
+    ms = scene.reshape(4, rows, 4, cols, 4).mean((2, 4))
     return _write(folder, ms, scene.mean(0), FINE @ Affine.scale(4))
 
 

@@ -1,6 +1,8 @@
 """Known displacements between MS and PAN are measured, and taken out."""
 
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from fusion_jobs import FINE
 from scipy import ndimage
 
 from fusioncli.core.grid import Verdict
+from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.scene import PairRequest, open_pair
 from fusioncli.workflows.align import write_aligned_ms
@@ -19,6 +22,7 @@ from fusioncli.workflows.requests import OutputRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
+SAMPLES = Path(__file__).parents[2] / "sample_data"
 BANDS, FRAME = 3, 40  # px of margin around the scene, to cut displaced copies from
 
 
@@ -65,6 +69,40 @@ def test_a_known_shift_is_measured_and_taken_out(ratio, move, tmp_path):
     assert shift.length_px == pytest.approx(np.hypot(shift.rows_px, shift.cols_px))
     assert measure_shift(pair).length_px < 0.2
     assert pair.alignment.offset_px == pytest.approx((shift.rows_px, shift.cols_px))
+
+
+@cache
+def sample_bands():
+    """The bands of the sample scene with the detail of its PAN, and their mean: (5, 512, 512); registered exactly."""
+    ms, pan = (_samples(SAMPLES / f"scene_{name}.tif").astype(float) for name in ("ms", "pan"))
+    detail = pan / ndimage.gaussian_filter(pan, (0, 4, 4))
+    bands = ndimage.zoom(ms, (1, 4, 4), order=3, grid_mode=True, mode="mirror") * detail
+    return np.concatenate([bands, bands.mean(0, keepdims=True)])
+
+
+def finely_displaced(folder, move_px, ratio, georeferencing=FINE):
+    """The sample scene, its MS moved by a fraction of a PAN px before it is sampled, aliases and all."""
+    margin, scene = 16, sample_bands()
+    side = scene.shape[1]
+    mirrored = np.pad(scene[:-1], ((0, 0), (side // 2, side // 2), (side // 2, side // 2)), "symmetric")
+    moved = np.fft.ifft2([ndimage.fourier_shift(np.fft.fft2(band), move_px) for band in mirrored]).real
+    inner = np.s_[:, side // 2 + margin : -side // 2 - margin, side // 2 + margin : -side // 2 - margin]
+    cells = (side - 2 * margin) // ratio
+    ms = moved[inner].reshape(len(moved), cells, ratio, cells, ratio).mean((2, 4))
+    transforms = (None, None) if georeferencing is None else (georeferencing @ Affine.scale(ratio), georeferencing)
+    return Pair(
+        write_raster(folder / "ms.tif", ms.astype("float32"), transforms[0]),
+        write_raster(folder / "pan.tif", scene[-1:, margin:-margin, margin:-margin].astype("float32"), transforms[1]),
+    )
+
+
+@pytest.mark.parametrize("ratio", [2, 4])
+@pytest.mark.parametrize("move_px", [(0.3, -1.75), (1.25, 2.6), (-0.3, 1.25), (-2.6, 1.75), (-1.25, 0.0)])
+def test_fractions_of_a_pixel(move_px, ratio, tmp_path):
+    """To 0.05 PAN px, although the MS is aliased; and the MS that has been resampled is not found elsewhere."""
+    pair, shift = open_registered(request_for(finely_displaced(tmp_path, move_px, ratio)), coregister=True)
+    assert (shift.rows_px, shift.cols_px) == pytest.approx((-move_px[0], -move_px[1]), abs=0.05)
+    assert measure_shift(pair).length_px < 0.1
 
 
 def test_without_georeferencing(tmp_path):
@@ -129,6 +167,32 @@ def test_contrast_of_bands_does_not_matter(tmp_path):
     write_raster(pair.ms, ms, FINE @ Affine.scale(4))
     _, shift = open_registered(request_for(pair), coregister=True)
     assert (shift.rows_px, shift.cols_px) == pytest.approx((3, -4), abs=0.25)
+
+
+@pytest.mark.parametrize("georeferencing", [FINE, None])
+@pytest.mark.parametrize("move_px", [(0.0, 0.0), (3.0, -2.0), (-6.0, 3.0), (4.0, -8.0), (1.25, -2.6), (-4.3, 9.75)])
+def test_the_corrected_ms_lies_right(move_px, georeferencing, tmp_path):
+    """Whole PAN px need no resampling with georeferencing, which names the corner, and one without."""
+    original = request_for(finely_displaced(tmp_path, move_px, 4, georeferencing))
+    moved = open_pair(replace(original, shift_px=(-move_px[0], -move_px[1])))
+    output = tmp_path / "aligned.tif"
+    write_aligned_ms(moved, OutputRequest(output), lambda stage, done, total: None)
+    corrected = open_pair(replace(original, ms=(str(output),)))
+    assert corrected.alignment.verdict is Verdict.PASTE
+    assert measure_shift(corrected).length_px < 0.1
+    if georeferencing is None:
+        assert corrected.alignment.output == Rect(0, 0, 480, 480)
+
+
+def test_a_corrected_ms_covers_a_ragged_pan(tmp_path):
+    """PAN ends inside the last MS pixels."""
+    pair = finely_displaced(tmp_path, (3.0, -2.0), 4, None)
+    write_raster(pair.pan, _samples(pair.pan)[:, :478, :477])
+    moved = open_pair(replace(request_for(pair), shift_px=(-3.0, 2.0)))
+    output = tmp_path / "aligned.tif"
+    write_aligned_ms(moved, OutputRequest(output), lambda stage, done, total: None)
+    assert _samples(output).shape == (4, 120, 120)
+    assert measure_shift(open_pair(replace(request_for(pair), ms=(str(output),)))).length_px < 0.1
 
 
 @pytest.mark.parametrize("georeferencing", [FINE, None])

@@ -10,12 +10,19 @@ import rasterio
 import torch
 from fusion_jobs import NAMES, SCENES, fuse, pixels, plain, plan, run, same_bits
 
+from fusioncli.config.architectures import PnnOptions
+from fusioncli.config.identity import Identity
+from fusioncli.config.recipe import ModelConfig
 from fusioncli.core import tiling
 from fusioncli.core.grid import Verdict
 from fusioncli.core.tiling import Blend, Rect, Tiling, Whole
+from fusioncli.io.layer import Layer
 from fusioncli.io.scene import PairRequest, open_pair
 from fusioncli.models.contract import Card, SceneMethod, Window
 from fusioncli.models.statistics import Values
+from fusioncli.models.trained import Trained
+from fusioncli.ops.sampling import sampling_for
+from fusioncli.workflows import memory
 from fusioncli.workflows.engine import Engine
 from fusioncli.workflows.fuse import run_fusion
 from fusioncli.workflows.plan import plan_fusion
@@ -26,6 +33,7 @@ FLOAT = {"dtype": "float32", "nodata": 0.0}
 ONE_PART = 10_000
 CUTS = [(100, 2), (61, 3), (128, 3)]
 SOME = ["exp", "mtf-glp-fs"]
+LANCZOS = sampling_for("lanczos", 4, 4.0)
 PAN_CORNER = {"plain": (0, 0), "holes": (3, 5)}  # rows, columns from the corner of MS, PAN px
 
 
@@ -202,6 +210,118 @@ class TestBlend:
                 total[area] += w * (lms[area] + 0.5 * (pan[area] - pan[area].mean()))
                 weight[area] += w
         np.testing.assert_allclose(fused, total / weight, atol=2e-3)
+
+
+class Attentive(torch.nn.Module):
+    """What networks are made of: convolutions, attention over the tokens of a whole tile, matrix products."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.patches = torch.nn.Conv2d(5, 24, 3, padding=1), torch.nn.Conv2d(24, 48, 4, 4)
+        self.attention = torch.nn.MultiheadAttention(48, 4, batch_first=True)
+        self.mix, self.last = torch.nn.Linear(48, 48), torch.nn.ConvTranspose2d(48, 4, 4, 4)
+
+    def forward(self, lms, pan):
+        patches = self.patches(self.first(torch.cat([lms, pan], 1)).relu())
+        tokens = patches.flatten(2).mT
+        mixed = self.mix(tokens + self.attention(tokens, tokens, tokens, need_weights=False)[0]).mT
+        return lms + self.last(mixed.reshape(patches.shape))
+
+
+class AttentiveModel:
+    """The network as a model that remembers the shapes it was called with."""
+
+    card = Card("attentive", Blend(64, 16))
+
+    def __init__(self):
+        torch.manual_seed(5)
+        self.network, self.shapes = Attentive().eval(), set()
+
+    def fuse(self, ms, pan):
+        self.shapes.add((tuple(ms.shape), tuple(pan.shape)))
+        lms = ms.repeat_interleave(4, -1).repeat_interleave(4, -2)
+        return 1000 * self.network(lms / 1000, pan / 1000)
+
+
+class TestBatches:
+    """Small windows are fused several at a time; which of them share a batch depends on the part."""
+
+    def fuse(self, pair, model, part_px, threads=1):
+        job = plan(pair, "exp", part_px, threads, **FLOAT)
+        cut = Tiling.of(job.pair.alignment.scene, job.pair.alignment.ratio, model.card.rule, 4, job.pair.masked)
+        return pixels(run(replace(job, model=model, tiling=cut)).path)
+
+    @pytest.mark.parametrize("scene", ["plain", "holes"])
+    def test_who_shares_a_batch_moves_no_bit(self, scene, pairs):
+        """On a CPU; also of float samples, before they are rounded."""
+        whole = self.fuse(pairs[scene], AttentiveModel(), ONE_PART)
+        assert whole.std() > 50
+        for part_px, threads in ((37, 3), (100, 2), (128, 1)):
+            assert same_bits(self.fuse(pairs[scene], AttentiveModel(), part_px, threads), whole), (part_px, threads)
+
+    def test_all_batches_have_one_shape(self, pairs):
+        model = AttentiveModel()
+        self.fuse(pairs["plain"], model, 100, 2)
+        assert model.shapes == {((16, 4, 16, 16), (16, 1, 64, 64))}
+
+    def test_batches_give_what_single_windows_give(self, pairs, monkeypatch):
+        together = self.fuse(pairs["holes"], AttentiveModel(), 100)
+        monkeypatch.setattr(memory, "_AT_ONCE", 1)
+        model = AttentiveModel()
+        np.testing.assert_allclose(self.fuse(pairs["holes"], model, 100), together, atol=1e-3)
+        assert model.shapes == {((1, 4, 16, 16), (1, 1, 64, 64))}
+
+    def test_a_part_is_read_once(self, pairs, monkeypatch):
+        reads = []
+        inner = Layer._read_file
+        monkeypatch.setattr(Layer, "_read_file", lambda self, *place: reads.append(place) or inner(self, *place))
+        self.fuse(pairs["plain"], AttentiveModel(), ONE_PART)
+        assert len(reads) == 2  # MS and PAN, not twice 20 tiles
+
+
+class Context(torch.nn.Module):
+    """A network for tiles of 64 px that adds to `lms` what depends on the whole tile; with gain 0, nothing."""
+
+    width = 5
+
+    def __init__(self, gain, halo_px=None):
+        super().__init__()
+        self.gain, self.halo_px = gain, halo_px
+
+    def rule(self, lms_reach_px):
+        return Blend(64, 16, lms_reach_px if self.halo_px is None else self.halo_px)
+
+    def forward(self, ms, lms, pan):
+        assert ms.shape[-2:] == (16, 16) and lms.shape[-2:] == pan.shape[-2:] == (64, 64)
+        return lms + self.gain * (pan - lms.mean((-1, -2), keepdim=True))
+
+
+class TestHalo:
+    """Tiles bring the surroundings that the upsampler needs."""
+
+    def model(self, *settings):
+        config = ModelConfig(arch="pnn", bands=4, ratio=4, options=PnnOptions())
+        return Trained(Context(*settings), Identity.of_model(config, value_max=2047.0), LANCZOS, "")
+
+    def fuse(self, pair, model, part_px=ONE_PART, threads=1):
+        job = plan(pair, "exp", part_px, threads, **FLOAT)
+        cut = Tiling.of(job.pair.alignment.scene, 4, model.card.rule, 4, job.pair.masked)
+        return pixels(run(replace(job, model=model, tiling=cut)).path)
+
+    def test_what_the_network_leaves_is_the_untiled_upsampling(self, pairs):
+        """At the scene's border too; fading leaves a rounding error of float32."""
+        ms = torch.from_numpy(pixels(pairs["plain"].ms)[None].astype("float32"))
+        lms = LANCZOS.upsample(ms)[0].numpy()
+        np.testing.assert_allclose(self.fuse(pairs["plain"], self.model(0.0)), lms, atol=2e-3)
+        bare = np.abs(self.fuse(pairs["plain"], self.model(0.0, 0)) - lms)
+        assert bare.max() > 1 and bare[:, :40, :40].max() < 2e-3
+
+    @pytest.mark.parametrize("scene", ["plain", "holes"])
+    def test_any_part_size_and_any_threads_give_the_same_bits(self, scene, pairs):
+        whole = self.fuse(pairs[scene], self.model(0.5))
+        assert whole.std() > 50
+        for part_px, threads in ((37, 3), (100, 2)):
+            assert same_bits(self.fuse(pairs[scene], self.model(0.5), part_px, threads), whole), (part_px, threads)
 
 
 def _weight(start, starts):

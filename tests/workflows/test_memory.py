@@ -5,10 +5,11 @@ import re
 import pytest
 import torch
 
-from fusioncli.core.tiling import Rect, Tiling, Untiled, Whole
+from fusioncli.core.tiling import Blend, Rect, Tiling, Untiled, Whole
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.environment import cache_mb
-from fusioncli.workflows.memory import Resources, fit_memory, pick_device
+from fusioncli.workflows import memory
+from fusioncli.workflows.memory import Resources, fit_memory, pick_device, windows_at_once
 
 
 def budget(mem_limit_mb, threads=8, part_px=None, side=8192, bands=4, dtype="uint16", rule=None):
@@ -98,3 +99,23 @@ def test_a_gpu_that_is_not_there():
     with pytest.raises(UsageError, match="cuda:99 is usable here") as caught:
         pick_device("cuda:99")
     assert "--device cpu" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("rule", "bands", "at_once"),
+    [(Blend(64, 16), 4, 16), (Blend(64, 16), 256, 4), (Blend(512, 64), 40, 1), (Whole(40), 4, 1), (Untiled(), 4, 1)],
+)
+def test_small_windows_are_fused_together(rule, bands, at_once):
+    """Whatever the scene, the threads and the memory: as many as their own size allows."""
+    for side in (64, 8192):
+        assert windows_at_once(Tiling.of(Rect(0, 0, side, side), 4, rule, bands, False), bands) == at_once
+
+
+def test_their_memory_is_reckoned_with(monkeypatch):
+    def need_mb():
+        tiling = Tiling.of(Rect(0, 0, 256, 256), 4, Blend(64, 16), 4, False)
+        return fit_memory(tiling, 4, "uint16", Resources(8, 4000, "cpu"), 32).memory_mb
+
+    together = need_mb()
+    monkeypatch.setattr(memory, "_AT_ONCE", 1)
+    assert together - need_mb() == pytest.approx(8 * 15 * 64**2 * (32 * 5 + 3) * 4 / 1e6, abs=1)

@@ -156,7 +156,9 @@ class TestParts:
 
 
 class TestProcess:
-    """The real command, really killed: one 1024 px tile is computed for each of 16 parts, so there is time to do it."""
+    """The real command, really killed: a 1024 px tile is computed for each of 16 parts, so there is time to do it."""
+
+    PARTS = 16
 
     def start(self, pair, output):
         command = [sys.executable, "-c", _PROGRAM, *self.arguments(pair, output)]
@@ -169,28 +171,28 @@ class TestProcess:
         return process
 
     def arguments(self, pair, output):
-        flags = ["-o", str(output), "--method", "mtf-glp-hpm", "--part-size", "50", "--threads", "1", "--json"]
+        flags = ["-o", str(output), "--method", "mtf-glp-hpm", "--part-size", "256", "--threads", "1", "--json"]
         return ["pansharpen", *pair.flags, *flags]
 
     def test_kill_then_run_again_equals_an_uninterrupted_run(self, tmp_path, fusion):
-        pair, output = plain(tmp_path), tmp_path / "killed.tif"
+        pair, output = plain(tmp_path, 1000, 20), tmp_path / "killed.tif"
         process = self.start(pair, output)
         process.kill()
         assert process.wait(30) == -signal.SIGKILL
         assert not output.exists()
         kept = finished(output)
-        assert 3 <= len(kept) < PARTS
+        assert 3 <= len(kept) < self.PARTS
         again = fusion(*self.arguments(pair, output))
         assert again.code == 0, again.stderr
         assert again.json["reused_parts"] == len(kept)
-        assert again.json["parts"] == PARTS
+        assert again.json["parts"] == self.PARTS
         uninterrupted = fusion(*self.arguments(pair, tmp_path / "whole.tif"))
         assert uninterrupted.json["reused_parts"] == 0
         assert (tmp_path / "whole.tif").read_bytes() == output.read_bytes()
         assert sorted(file.name for file in tmp_path.iterdir()) == ["killed.tif", "ms.tif", "pan.tif", "whole.tif"]
 
     def test_ctrl_c_keeps_parts_and_says_so(self, tmp_path, fusion):
-        pair, output = plain(tmp_path), tmp_path / "stopped.tif"
+        pair, output = plain(tmp_path, 1000, 20), tmp_path / "stopped.tif"
         process = self.start(pair, output)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
@@ -199,7 +201,7 @@ class TestProcess:
         assert "same command resumes" in stderr and "Traceback" not in stderr
         assert not output.exists()
         kept = finished(output)
-        assert 3 <= len(kept) < PARTS
+        assert 3 <= len(kept) < self.PARTS
         again = fusion(*self.arguments(pair, output))
         assert again.code == 0, again.stderr
         assert again.json["reused_parts"] == len(kept)

@@ -12,13 +12,14 @@ from simulate_jobs import RATIO, plan, read_all, silent, simulate, textured, wri
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.patches import open_patches
+from fusioncli.io.responses import read_responses
+from fusioncli.io.scene import PairRequest
 from fusioncli.workflows.evaluate.peak import Peak
 from fusioncli.workflows.simulate import cube as cube_module
 from fusioncli.workflows.simulate import pair as pair_module
 from fusioncli.workflows.simulate.areas import Cutting, blocks, split
-from fusioncli.workflows.simulate.cube import read_responses
-from fusioncli.workflows.simulate.plan import plan_cubes
-from fusioncli.workflows.simulate.request import CubeRequest, PatchOutput
+from fusioncli.workflows.simulate.plan import plan_cubes, plan_pairs
+from fusioncli.workflows.simulate.request import CubeRequest, PatchOutput, SceneRequest
 from fusioncli.workflows.simulate.write import write_patches
 
 GAINS, PAN_GAIN = (0.34, 0.32, 0.30, 0.22), 0.15  # QuickBird's
@@ -313,6 +314,39 @@ def test_a_centred_cube(tmp_path, monkeypatch):
     order = [np.lexsort(images["gt"].reshape(30, -1).T) for images in (found, again)]
     for name, image in found.items():
         assert np.abs(image[order[0]].astype(int) - again[name][order[1]].astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_a_cube_beside_a_sharper_raster(tmp_path, bands):
+    """Both go through Gaussians, the raster at centres of cube pixels; its gain is a usual PAN's or MSI's."""
+    cube, _ = textured(6, 48, 40)
+    sharp = np.random.default_rng(7).integers(200, 1800, (bands, 192, 160)).astype(np.uint16)
+    pair = write_pair(tmp_path, cube, sharp if bands > 1 else sharp[0])
+    output = PatchOutput(tmp_path / "cube.h5", peak=Peak(2047.0, "stated"))
+    files = PairRequest((str(pair.ms),), str(pair.pan), cube=True)
+    job = plan_pairs(SceneRequest([files], output, Cutting(16, 16), sensor="GENERIC"), silent)
+    write_patches(job, silent)
+    found = read_all(output.path)
+    assert found.keys() == {"gt", "hsi", "hsi_up", "msi"}
+    assert found["gt"].shape == (6, 6, 16, 16) and found["msi"].shape == (6, bands, 16, 16)
+    np.testing.assert_array_equal(found["gt"][3], cube[:, 16:32, 16:32])
+    gain = 0.15 if bands == 1 else 0.3
+    weights = [np.array([gaussian(gain, n, 4 * k + 1.5) for k in range(n // 4)]) for n in sharp.shape[1:]]
+    low = weights[0] @ sharp.astype(float) @ weights[1].T
+    np.testing.assert_allclose(found["msi"][3], low[:, 16:32, 16:32], atol=0.6)
+
+
+def test_a_cube_with_pixels_of_one_size_is_degraded_alone(tmp_path):
+    cube, _ = textured(6, 48, 40)
+    sharp = textured(3, 48, 40, seed=1)[0]
+    paths = [str(write_raster(tmp_path / f"{name}.tif", image)) for name, image in (("a", cube), ("b", sharp))]
+    output = PatchOutput(tmp_path / "cube.h5", peak=Peak(2047.0, "stated"))
+    request = SceneRequest([PairRequest((paths[0],), paths[1], cube=True)], output, Cutting(16, 16), ratio=4)
+    write_patches(plan_pairs(request, silent), silent)
+    found = read_all(output.path)
+    assert found["hsi"].shape == (6, 6, 4, 4)
+    np.testing.assert_array_equal(found["gt"][3], cube[:, 16:32, 16:32])
+    np.testing.assert_array_equal(found["msi"][3], sharp[:, 16:32, 16:32])
 
 
 def test_responses_are_read_either_way_round(tmp_path):

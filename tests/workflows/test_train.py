@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from training_runs import VALUE_MAX, Witness, request, write_patches
 
-from fusioncli.config.load import load_recipe, recipe_names
+from fusioncli.config.load import load_recipe
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.weights import read_header
 from fusioncli.metrics.ergas import Ergas
@@ -124,19 +124,6 @@ def test_early_stop(patches):
     changed = {"training__early_stop": 2, "training__steps": 100, "optimiser__learning_rate": 1e-30}
     report = train(request(patches, **changed), witness)
     assert report.step == 12 and [event.best for event in witness.of(Validated)] == [True, False, False]
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_packaged_recipes_train(name, tmp_path):
-    """Two steps, on patches of the kind that the recipe asks for."""
-    packaged = load_recipe(name)
-    kind = {"bands": packaged.model.bands, "ratio": packaged.model.ratio, "side_px": packaged.data.patch_px}
-    write_patches(tmp_path / "train.h5", count=4, **kind)
-    write_patches(tmp_path / "validation.h5", count=2, seed=1, **kind)
-    files = [f"data.train={tmp_path / 'train.h5'}", f"data.validation={tmp_path / 'validation.h5'}"]
-    short = ["training.steps=2", "schedule.warmup_steps=0", "data.batch_size=2"]
-    report = train(TrainRequest(load_recipe(name, [*files, *short]), tmp_path / "run", 1, "cpu"), Witness())
-    assert report.step == 2 and all(np.isfinite(list(report.figures.values())))
 
 
 SPOILED = {

@@ -9,9 +9,10 @@ import pytest
 
 from fusioncli.io.patch_arrays import Stack
 from fusioncli.io.patch_facts import PatchFacts
-from fusioncli.workflows.training_data import PAN_NAMES, PatchSet, augment, sample_order
+from fusioncli.workflows.training_data import PatchSet, augment, sample_order
 
 RATIO, COUNT = 4, 12
+PAN_NAMES = ("gt", "ms", "lms", "pan")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ made coarser by their ratio, with the truth at the scale of the MS; here it is k
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,8 @@ class Framing:
         rows: of the PAN, a multiple of the ratio.
         cols: of the PAN, a multiple of the ratio.
         ms_phase_px: how far the sample of an MS pixel lies below and to the right of the pixel's centre, PAN px.
-        misregistration_px: MS and PAN are at most so far apart, along either axis.
+        misregistration_px: the PAN is at most so far off the MS and the truth, along either axis; mostly much less, as
+            in real scenes. A fused image lies where its MS lies, so that the truth must, too.
     """
 
     rows: int
@@ -73,17 +75,22 @@ def shoot(rng: np.random.Generator, sensor: Sensor, framing: Framing) -> Shot:
     scene = _repainted(rng, landscape(int(rng.integers(2**62)), shape, rng.uniform(*_PIXEL_M), sun))
     seen = scene.observe(filters, Atmosphere(rng.uniform(0.004, 0.05), rng.uniform(0.1, 0.3)))
     exposure = Exposure(rng.uniform(0.5, 1.4), rng.uniform(0.0, 0.04), rng.uniform(0.3, 2.0))
-    offset = rng.uniform(-1, 1, 2) * framing.misregistration_px + framing.ms_phase_px
-    moved = np.roll(seen[:-1], [-round(px * OVERSAMPLING) for px in offset], (1, 2))
-    ms = [sample(band, ratio * OVERSAMPLING, gain) for band, gain in zip(moved, sensor.ms_mtf, strict=True)]
+    off_px = rng.uniform(-1, 1, 2) ** 3 * framing.misregistration_px
+    sampled = _moved(seen[:-1], [framing.ms_phase_px] * 2)
+    ms = [sample(band, ratio * OVERSAMPLING, gain) for band, gain in zip(sampled, sensor.ms_mtf, strict=True)]
     truth = [sample(band, OVERSAMPLING, gain) for band, gain in zip(seen[:-1], sensor.ms_mtf, strict=True)]
-    pan = sample(seen[-1], OVERSAMPLING, sensor.pan_mtf)[None]
+    pan = sample(_moved(seen[-1:], off_px)[0], OVERSAMPLING, sensor.pan_mtf)[None]
     noiseless = Exposure(exposure.full_scale, 0.0, 0.0)
     return Shot(
         record(rng, np.stack(ms), sensor.bit_depth, exposure),
         record(rng, pan, sensor.bit_depth, exposure),
         record(rng, np.stack(truth), sensor.bit_depth, noiseless),
     )
+
+
+def _moved(images: Array, px: Sequence[float]) -> Array:
+    """Images (bands, h, w) with their content moved up and to the left by so many PAN px."""
+    return np.roll(images, [-round(axis * OVERSAMPLING) for axis in px], (1, 2))
 
 
 def _repainted(rng: np.random.Generator, scene: Landscape) -> Landscape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from torch import Tensor
 
 from fusioncli.core.tiling import Exact, Untiled, Whole
@@ -21,11 +22,13 @@ class Optics:
         ms_mtf: gain of each MS band's MTF at the MS Nyquist.
         pan_mtf: gain of the PAN's MTF at the MS Nyquist.
         pan_weights: share of each MS band in the PAN's spectral response; they sum to about 1.
+        response: (M, B) spectral responses of a guide's bands, where they are known.
     """
 
     ms_mtf: tuple[float, ...]
     pan_mtf: float
     pan_weights: tuple[float, ...]
+    response: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Classical:
     name: ClassVar[str]
     streamed: ClassVar[bool] = True
     per_band: ClassVar[bool] = False
+    guide_bands: ClassVar[int | None] = 1
     sampling: Sampling
     optics: Optics
 
@@ -53,7 +57,15 @@ class Classical:
         """How the method may be used; in the toolbox's sampling a scene is one window."""
         rule = Untiled() if self.sampling.literal else (Whole if self.streamed else Exact)(self.reach_px)
         origin = find_method(self.name).reference
-        return Card(self.name, rule, len(self.optics.ms_mtf), self.sampling.ratio, origin, per_band=self.per_band)
+        return Card(
+            self.name,
+            rule,
+            len(self.optics.ms_mtf),
+            self.sampling.ratio,
+            origin,
+            per_band=self.per_band,
+            guide_bands=self.guide_bands,
+        )
 
 
 @dataclass(frozen=True)

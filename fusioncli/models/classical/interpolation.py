@@ -14,6 +14,7 @@ class Interpolation(Classical):
 
     name: ClassVar[str] = "exp"
     streamed: ClassVar[bool] = False
+    guide_bands: ClassVar[int | None] = None
     per_band: ClassVar[bool] = True
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:

@@ -37,14 +37,15 @@ def moments_of(statistics: Statistics, key: str, pan: int) -> Moments:
     return moments
 
 
-def least_squares(gram: np.ndarray, cross: np.ndarray) -> np.ndarray:
+def least_squares(gram: np.ndarray, cross: np.ndarray, cutoff: float = _RANK_CUTOFF) -> np.ndarray:
     """Minimise |A x - b| from gram = AᵀA and cross = Aᵀb; the shortest x where A lacks rank.
 
     Args:
         gram: (n, n).
         cross: (n,).
+        cutoff: directions of less than so much of the largest eigenvalue count for nothing.
     """
-    root, right, scale = _square_system(gram, cross)
+    root, right, scale = _square_system(gram, cross, cutoff)
     return np.linalg.lstsq(root, right, rcond=None)[0] / scale
 
 
@@ -73,12 +74,14 @@ def deviation(weights: np.ndarray, covariance: np.ndarray) -> float:
     return float(np.sqrt(max(weights @ covariance @ weights, 0.0)))
 
 
-def _square_system(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _square_system(
+    gram: np.ndarray, cross: np.ndarray, cutoff: float = _RANK_CUTOFF
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """R and r with |R z - r| = |A x - b| + constant and z = scale x, of full row rank."""
     scale = np.sqrt(np.diag(gram))
     scale = np.where(scale > 0, scale, 1.0)
     values, vectors = np.linalg.eigh(gram / np.outer(scale, scale))
-    kept = values > _RANK_CUTOFF * max(values[-1], 0.0)
+    kept = values > cutoff * max(values[-1], 0.0)
     roots = np.sqrt(values[kept])
     basis = vectors[:, kept].T
     return roots[:, None] * basis, basis @ (cross / scale) / roots, scale

@@ -8,29 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fusioncli.core.sensors import Sensor
-from fusioncli.core.tiling import Tiling
 from fusioncli.core.values import OutputValues
 from fusioncli.io.layer import Layer
 from fusioncli.io.product import Product
 from fusioncli.io.scene import PairRequest, ScenePair
-from fusioncli.models.catalogue import METHODS, find_method
+from fusioncli.models.catalogue import METHODS, Method, find_method
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.registry import build
 from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate.protocol import EvalProtocol
 from fusioncli.workflows.evaluate.views import open_layer
+from fusioncli.workflows.export import UNCOMPRESSED
 from fusioncli.workflows.fuse import run_fusion
-from fusioncli.workflows.memory import Resources, fit_memory
-from fusioncli.workflows.plan import FusePlan
+from fusioncli.workflows.memory import Resources
+from fusioncli.workflows.plan import FusePlan, cut_scene
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 from fusioncli.workflows.workers import Progress
 
-UNCOMPRESSED = {"COMPRESS": "NONE"}
 
-
-def method_names(asked: Sequence[str]) -> tuple[str, ...]:
+def method_names(asked: Sequence[str], catalogue: Sequence[Method] = METHODS) -> tuple[str, ...]:
     """Names as the catalogue spells them, each once; all of it when none is asked for (UsageError: unknown name)."""
-    return tuple(dict.fromkeys(find_method(name).name for name in asked)) or tuple(method.name for method in METHODS)
+    return tuple(dict.fromkeys(find_method(name).name for name in asked)) or tuple(method.name for method in catalogue)
 
 
 @dataclass(frozen=True)
@@ -76,9 +74,8 @@ class Fuser:
     def _plan(self, method: str, path: Path) -> FusePlan:
         pair, dtype = self.pair, self.protocol.dtype
         optics = Optics(self.sensor.ms_mtf, self.sensor.pan_mtf, self.sensor.pan_weights)
-        model = build(method, self.sampling, optics)
-        held_bands = model.card.held_bands(pair.bands)
-        tiling = Tiling.of(pair.alignment.scene, pair.alignment.ratio, model.card.rule, held_bands, pair.masked)
+        model = build(method, self.sampling, optics, guide_bands=pair.guide_bands)
+        tiling, budget = cut_scene(pair, model, dtype, self.resources)
         values = OutputValues.of(dtype, float("nan") if pair.masked else None)
         bands = tuple(band for file in pair.ms.files for band in file.bands)
         return FusePlan(
@@ -93,7 +90,7 @@ class Fuser:
             self.sensor,
             model,
             tiling,
-            fit_memory(tiling, pair.bands, dtype, self.resources, held_bands),
+            budget,
             values,
             Product(pair.output_grid, pair.output_crs, bands, dtype, values.nodata, {}, False, UNCOMPRESSED),
             (),

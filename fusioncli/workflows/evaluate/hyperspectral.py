@@ -1,21 +1,25 @@
-"""A hyperspectral cube and the multispectral image that would sharpen it, by Wald's protocol.
+"""A hyperspectral cube and the image that sharpens it, by Wald's protocol: every method in one table.
 
-So far the only row is `exp`, the cube degraded and upsampled again: the figures that a fusion method has to beat.
+Two situations. Where the pixels of the cube are larger, both images are degraded by their ratio, as a pansharpening
+pair is. Where both share their pixels (a simulated scene, or two sensors of one resolution), only the cube is degraded,
+by a ratio that the user names, and the cube itself is the truth at the resolution of the image beside it.
 """
 
 from __future__ import annotations
 
-from fusioncli.core import gaps
-from fusioncli.core.grid import align, in_frame_of
-from fusioncli.core.rects import cells_within, finer
-from fusioncli.core.sensors import find_sensor, guess_sensor
-from fusioncli.core.tiling import Rect
-from fusioncli.errors import DataError
-from fusioncli.workflows.evaluate.measure import Images
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fusioncli.errors import UsageError
+from fusioncli.io.scene import PairRequest, ScenePair, open_pair
+from fusioncli.models.catalogue import CUBE_METHODS, find_method
+from fusioncli.workflows.evaluate.fused import Fuser, method_names
 from fusioncli.workflows.evaluate.peak import find_peak
 from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
 from fusioncli.workflows.evaluate.request import CubeEvaluation
-from fusioncli.workflows.evaluate.views import Derived, mask, open_layer, tensor
+from fusioncli.workflows.evaluate.views import against_reference
+from fusioncli.workflows.evaluate.wald import Wald, truth, truth_cells
+from fusioncli.workflows.plan import choose_sensor
 from fusioncli.workflows.workers import Progress
 
 MODE = "reduced resolution, hyperspectral"
@@ -23,41 +27,44 @@ SUITES = ("hyperspectral",)
 
 
 def evaluate_cube(request: CubeEvaluation, progress: Progress) -> EvalReport:
-    """Degrade the cube by its ratio to the multispectral image, and compare what comes back with the cube.
+    """Degrade, fuse with every method, and compare with the cube.
 
     Raises:
         DataError: unusable files, a cube smaller than one degraded pixel, no valid pixel.
-        UsageError: unknown sensor, or a peak that nobody states.
+        UsageError: unknown names, a peak that nobody states, or no ratio where the files do not tell one.
     """
-    hsi, msi = open_layer(request.hsi, request.nodata), open_layer(request.msi, request.nodata)
-    cube, bands = hsi.files[0], len(hsi.files[0].bands)
-    grid, note = in_frame_of(msi.files[0].grid, cube.grid)
-    ratio = align(grid, msi.files[0].grid).ratio
-    if request.sensor:
-        sensor, reason = find_sensor(request.sensor).for_bands(bands), ""
-    else:
-        sensor, reason = guess_sensor(cube.tags, [cube.path], bands, ratio)
-    peak = find_peak(request.settings.peak, cube, sensor)
+    methods = method_names(request.methods, (find_method("exp"), *CUBE_METHODS))
+    pair = open_pair(PairRequest((request.hsi,), (request.msi,), request.nodata, cube=True))
+    by = _ratio_to_name(request, pair)
+    ratio = by or pair.alignment.ratio
+    sensor, reason = choose_sensor(request.sensor, pair)
+    peak = find_peak(request.settings.peak, pair.ms.files[0], sensor)
     settings = request.settings.in_unit(peak)
-    whole = finer(cells_within(Rect(0, 0, *hsi.shape), ratio), ratio)
-    if whole.empty:
-        raise DataError(f"{cube.path} is smaller than {ratio} x {ratio} px", "use a larger cube")
-    settings.check_memory(bands, whole)
-    sampling, gains = settings.protocol.sampling(ratio, ratio), sensor.ms_mtf
-
-    def observe(window: Rect) -> Images:
-        samples, valid = hsi.read(window)
-        filled = samples if valid is None else gaps.fill_gaps(samples, valid)
-        truth = tensor(filled)
-        peak.check(truth, mask(valid))
-        truth = truth * settings.factor
-        return {"reference": truth, "fused": sampling.upsample(sampling.degrade(truth, gains))}, mask(valid)
-
+    cells = truth_cells(pair, by)
+    settings.check_memory(pair.bands, cells)
     border_px = settings.border(with_reference=True)
-    frame = settings.protocol.frame(whole.height, whole.width, border_px)
-    margin_px = sampling.reach_px(*gains) * (2 if hsi.masked else 1)
-    derived = Derived(observe, frame, bands, 1, ratio, margin_px, whole if sampling.literal else None)
-    rows = {"exp": settings.yardstick(SUITES[0], ratio, peak, progress).measure(derived.view())}
+    frame = settings.protocol.frame(cells.height, cells.width, border_px)
+    yardstick = settings.yardstick(SUITES[0], ratio, peak, progress)
+    rows = {}
+    with TemporaryDirectory(prefix="fusion-eval-") as folder:
+        degraded = Wald(pair, cells, sensor, settings.protocol, by).degrade_into(Path(folder), progress)
+        fuser = Fuser(degraded, sensor, settings.protocol, settings.resources, Path(folder), progress)
+        for method in methods:
+            with fuser.fused(method) as fused:
+                view = against_reference(truth(pair, cells), fused, peak, settings.factor)
+                rows[method] = yardstick.measure(view.within(frame))
     facts = settings.facts(MODE, ratio, border_px, peak) | {"sensor": sensor.name}
-    notes = (*filter(None, [note, reason, peak.note]), *undefined_notes(rows))
+    notes = (*filter(None, [*pair.notes, reason, peak.note]), *undefined_notes(rows))
     return EvalReport(facts, columns(SUITES), rows, notes)
+
+
+def _ratio_to_name(request: CubeEvaluation, pair: ScenePair) -> int | None:
+    """How far to degrade a cube alone; None where the pair has a ratio of its own."""
+    if pair.alignment.ratio > 1:
+        return None
+    if request.ratio is None or request.ratio < 2:
+        raise UsageError(
+            "MS and PAN have pixels of one size, so that they do not say how far to degrade MS",
+            "name the ratio: --ratio 4",
+        )
+    return request.ratio

@@ -15,7 +15,7 @@ from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.patches import PatchFile, open_patches
 from fusioncli.models.classical.base import Optics
-from fusioncli.models.contract import FusionModel, Window
+from fusioncli.models.contract import FusionModel, Window, fuse_image
 from fusioncli.models.registry import build
 from fusioncli.ops.sampling import Sampling
 from fusioncli.workflows.evaluate import full, reduced
@@ -104,7 +104,7 @@ class _Bench:
         def fuse(_: int, images: dict[str, Tensor]) -> Tensor:
             ms, pan = images["ms"], images["pan"]
             if isinstance(model, FusionModel):
-                return model.fuse(ms, pan)
+                return fuse_image(model, ms, pan)
             core = slice(0, pan.shape[-2]), slice(0, pan.shape[-1])
             return model.fit(model.observe(Window(ms, pan, None, core, self.sampling.ratio))).fuse(ms, pan)
 

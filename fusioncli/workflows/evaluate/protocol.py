@@ -49,11 +49,13 @@ class EvalProtocol:
         return f"centre of the MS pixel, (r - 1)/2 = {(ratio - 1) / 2:g} of {ratio}"
 
     def lower_pan(self, sampling: Sampling, pan: Tensor, gain: float) -> Tensor:
-        """PAN as a sensor of the MS's resolution would see it: (1, 1, H, W) to (1, 1, h, w).
+        """PAN, or a guide of M bands, as a sensor of the MS's resolution would see it: (1, M, H, W) to (1, M, h, w).
 
         The toolbox shrinks it with `imresize`; centred, it goes through the PAN's own MTF, as the MS through its.
         """
-        return toolbox.imresize(pan, 1 / sampling.ratio) if self.literal else sampling.degrade(pan, (gain,))
+        return (
+            toolbox.imresize(pan, 1 / sampling.ratio) if self.literal else sampling.degrade(pan, (gain,) * pan.shape[1])
+        )
 
     def frame(self, height: int, width: int, border_px: int) -> Rect:
         """What is left of an image after its border is cut.

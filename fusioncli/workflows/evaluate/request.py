@@ -159,6 +159,8 @@ class CubeEvaluation:
         msi: the multispectral file, which says how far to degrade.
         sensor: name of the cube's sensor preset, or None to guess.
         nodata: value of missing pixels, instead of what files declare.
+        methods: names of fusion methods, or () for all that sharpen cubes.
+        ratio: how far to degrade the cube where both files share their pixels.
         settings: how.
     """
 
@@ -166,4 +168,6 @@ class CubeEvaluation:
     msi: str
     sensor: str | None = None
     nodata: float | None = None
+    methods: tuple[str, ...] = ()
+    ratio: int | None = None
     settings: EvalSettings = field(default_factory=EvalSettings)

@@ -17,29 +17,34 @@ from fusioncli.errors import DataError
 from fusioncli.io.layer import Layer
 from fusioncli.io.product import Product
 from fusioncli.io.scene import PairRequest, ScenePair, open_pair
+from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.sampling import Sampling
-from fusioncli.workflows.evaluate.fused import UNCOMPRESSED
 from fusioncli.workflows.evaluate.protocol import EvalProtocol
 from fusioncli.workflows.evaluate.views import tensor
-from fusioncli.workflows.export import Block, export
+from fusioncli.workflows.export import UNCOMPRESSED, Block, export
 from fusioncli.workflows.workers import Progress
 
 _BLOCK_PX = 128
 _Samples = tuple[np.ndarray, np.ndarray | None]
+_Look = Callable[[Rect, int], _Samples]
 
 
-def truth_cells(pair: ScenePair) -> Rect:
+def truth_cells(pair: ScenePair, by: int | None = None) -> Rect:
     """MS pixels of the scene that lie wholly inside the output, a multiple of the ratio of them along either axis.
+
+    Args:
+        pair: the aligned scene.
+        by: how far to degrade; None for its own ratio.
 
     Raises:
         DataError: the scene is smaller than ratio x ratio MS pixels.
     """
-    ratio, output = pair.alignment.ratio, pair.alignment.output_in_scene
-    cells = cells_within(output, ratio)
-    height, width = (size // ratio * ratio for size in (cells.height, cells.width))
+    by, output = by or pair.alignment.ratio, pair.alignment.output_in_scene
+    cells = cells_within(output, pair.alignment.ratio)
+    height, width = (size // by * by for size in (cells.height, cells.width))
     if min(height, width) <= 0:
         raise DataError(
-            f"the pair shares {output.height} x {output.width} PAN px, too little to be degraded by {ratio} once more",
+            f"the pair shares {output.height} x {output.width} PAN px, too little to be degraded by {by} once more",
             "use a larger scene",
         )
     return Rect(cells.row0, cells.col0, cells.row0 + height, cells.col0 + width)
@@ -59,12 +64,15 @@ class Wald:
         cells: its MS pixels that are the truth, from `truth_cells`.
         sensor: figures for its bands.
         protocol: the filters and phases.
+        by: how far the MS is degraded, where both images share their pixels and the sharper one stays as it is; None
+            to degrade both by the pair's ratio.
     """
 
     pair: ScenePair
     cells: Rect
     sensor: Sensor
     protocol: EvalProtocol
+    by: int | None = None
 
     def degrade_into(self, folder: Path, progress: Progress) -> ScenePair:
         """Write MS and PAN, degraded by the ratio, as float files, and open them as a pair.
@@ -72,21 +80,23 @@ class Wald:
         Raises:
             DataError: the disk is full, or an input is damaged.
         """
-        pair, ratio = self.pair, self.pair.alignment.ratio
-        sampling = self.protocol.sampling(ratio, ratio)
-        gains, pan_gain = self.sensor.ms_mtf, self.sensor.pan_mtf
-        corner = finer(self.cells, ratio).shift(*pair.alignment.origin)
+        pair, by = self.pair, self.by or self.pair.alignment.ratio
+        sampling = self.protocol.sampling(by, by)
+        gains, one_band = self.sensor.ms_mtf, pair.guide_bands == 1
+        pan_gain = self.sensor.pan_mtf if one_band else DEFAULT_MS_GAIN
+        corner = finer(self.cells, pair.alignment.ratio).shift(*pair.alignment.origin)
 
         def read_pan(rect: Rect) -> _Samples:
             return pair.pan.read(rect.shift(corner.row0, corner.col0))
 
         ms = _Lowered(truth(pair, self.cells), lambda x: sampling.degrade(x, gains), sampling, min(gains))
         pan = _Lowered(read_pan, lambda x: self.protocol.lower_pan(sampling, x, pan_gain), sampling, pan_gain)
-        paths = [self._write(folder / "ms.tif", ms, pair.ms, ratio, progress)]
-        paths += [self._write(folder / "pan.tif", pan, pair.pan, 1, progress)]
-        return open_pair(PairRequest((paths[0],), paths[1]))
+        sharp = pan if self.by is None else lambda rect, _: read_pan(rect)
+        paths = [self._write(folder / "ms.tif", ms, pair.ms, by, progress)]
+        paths += [self._write(folder / "pan.tif", sharp, pair.pan, 1, progress)]
+        return open_pair(PairRequest((paths[0],), paths[1], cube=not one_band))
 
-    def _write(self, path: Path, lowered: _Lowered, layer: Layer, ratio: int, progress: Progress) -> str:
+    def _write(self, path: Path, lowered: _Look, layer: Layer, ratio: int, progress: Progress) -> str:
         """A degraded layer on the MS grid (ratio 1) or one that is coarser still."""
         cells = self.cells
         grid = self.pair.ms_grid.window(cells).coarser(ratio, cells.height // ratio, cells.width // ratio)

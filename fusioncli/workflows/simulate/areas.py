@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fusioncli.core.rects import finer
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
 
@@ -125,3 +126,9 @@ def blocks(area: Rect, side: int, stride: int, block_side: int) -> Iterator[Bloc
 
 def _groups(starts: range, size: int) -> list[tuple[int, ...]]:
     return [tuple(starts[i : i + size]) for i in range(0, len(starts), size)]
+
+
+def cut(image: np.ndarray, around: Rect, patch: Rect) -> np.ndarray:
+    """A patch of an image that covers `around`, at whatever resolution."""
+    scale = image.shape[-1] // around.width
+    return image[:, *finer(patch, scale).slices(finer(around, scale))]

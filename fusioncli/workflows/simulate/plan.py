@@ -11,15 +11,17 @@ import numpy as np
 
 from fusioncli.core.sensors import find_sensor
 from fusioncli.core.tiling import Rect
-from fusioncli.errors import DataError
+from fusioncli.errors import DataError, UsageError
 from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patch_writer import PatchLayout, PatchNumbers
+from fusioncli.io.responses import read_responses
+from fusioncli.io.scene import ScenePair
 from fusioncli.workflows.coregister import open_registered
 from fusioncli.workflows.evaluate.peak import STATED, Peak, find_peak
 from fusioncli.workflows.evaluate.protocol import find_protocol
 from fusioncli.workflows.plan import choose_sensor
 from fusioncli.workflows.simulate.areas import Block, Cutting, blocks, split
-from fusioncli.workflows.simulate.cube import CubeSource, find_protocol_name, open_cube, read_responses
+from fusioncli.workflows.simulate.cube import CubeSource, find_protocol_name, open_cube
 from fusioncli.workflows.simulate.pair import PairSource
 from fusioncli.workflows.simulate.request import CubeRequest, PatchOutput, SceneRequest
 from fusioncli.workflows.simulate.source import PatchSource
@@ -78,26 +80,43 @@ class SimulationPlan:
 
 
 def plan_pairs(request: SceneRequest, progress: Progress) -> SimulationPlan:
-    """Plan patches of MS/PAN pairs.
+    """Plan patches of MS/PAN pairs, or of hyperspectral cubes and the sharper images beside them.
 
     Raises:
         DataError: unusable files, pairs of different kinds, no complete patch.
-        UsageError: unknown names.
+        UsageError: unknown names, or a ratio that is not the pair's.
     """
     protocol, output = find_protocol(request.protocol), request.output
     output.check()
     sources, notes = [], []
     for files in request.pairs:
         pair, _ = open_registered(files, request.coregister)
+        by = _cube_ratio(request, pair) if files.cube else None
         sensor, note = choose_sensor(request.sensor, pair)
-        peak = find_peak(output.peak, pair.ms.files[0], sensor)
-        sources.append(PairSource(pair, sensor, protocol, peak.value, output.licence))
+        peak = find_peak(output.peak, pair.ms.files[0], None if files.cube else sensor)
+        sources.append(PairSource(pair, sensor, protocol, peak.value, output.licence, by, files.cube))
         notes += [*pair.notes, note, _peak_note(peak)]
     return _plan(sources, request, notes, progress)
 
 
+def _cube_ratio(request: SceneRequest, pair: ScenePair) -> int | None:
+    """How far to degrade a cube alone; None where the pair has a ratio of its own."""
+    own = pair.alignment.ratio
+    if own == 1 and request.ratio is None:
+        raise UsageError(
+            "MS and PAN have pixels of one size, so that they do not say how far to degrade MS",
+            "name the ratio: --ratio 4",
+        )
+    if own > 1 and request.ratio not in (None, own):
+        raise UsageError(
+            f"an MS pixel is {own} PAN pixels wide, --ratio is {request.ratio}",
+            f"leave out --ratio, or give --ratio {own}",
+        )
+    return request.ratio if own == 1 else None
+
+
 def plan_cubes(request: CubeRequest, progress: Progress) -> SimulationPlan:
-    """Plan patches of hyperspectral scenes.
+    """Plan patches of hyperspectral scenes, whose MSI is computed.
 
     Raises:
         DataError: unusable files, scenes of different kinds, no complete patch.
@@ -127,16 +146,16 @@ def _plan(
 ) -> SimulationPlan:
     _check_alike(sources)
     if request.cutting.validation_share > 0:
-        _check_apart(sources)
+        check_apart(sources)
     training, validation = [], []
     for source in sources:
         side, stride = request.cutting.in_cells(source.facts.ratio or 1)
         share = request.cutting.validation_share
         areas = split(source.cells, side, share, source.margin)
-        training += _shares(source, areas[0], (side, stride))
-        validation += _shares(source, areas[1], (side, side)) if areas[1] else []
+        training += shares_of(source, areas[0], (side, stride))
+        validation += shares_of(source, areas[1], (side, side)) if areas[1] else []
     every = [*training, *validation]
-    counted = list(in_order("checking", every, _counted, request.threads, progress))
+    counted = list(in_order("checking", every, counted_share, request.threads, progress))
     cut = len(training)
     plan = SimulationPlan(
         request.output,
@@ -152,12 +171,13 @@ def _plan(
     return replace(plan, notes=(*plan.notes, *filter(None, [skipped])))
 
 
-def _shares(source: PatchSource, area: Rect, grid: tuple[int, int]) -> list[Share]:
+def shares_of(source: PatchSource, area: Rect, grid: tuple[int, int]) -> list[Share]:
+    """The blocks of an area, patches of so many cells so many cells apart; as if no patch lacked data."""
     side, stride = grid
     return [Share(source, block, block.complete(None, 0)) for block in blocks(area, side, stride, source.block_side)]
 
 
-def _counted(share: Share) -> Share:
+def counted_share(share: Share) -> Share:
     """With the patches left out that lack data."""
     if not share.source.masked:
         return share
@@ -184,8 +204,8 @@ def _check_alike(sources: Sequence[PatchSource]) -> None:
             )
 
 
-def _check_apart(sources: Sequence[PatchSource]) -> None:
-    """Ground that trains in one scene must not validate in another."""
+def check_apart(sources: Sequence[PatchSource]) -> None:
+    """Ground that trains in one scene must not validate in another (DataError: two scenes overlap)."""
     for one, other in combinations(sources, 2):
         (x0, y0, x1, y1), (u0, v0, u1, v1) = one.ground.bounds, other.ground.bounds
         known = one.ground.georeferenced and other.ground.georeferenced and one.ground.crs == other.ground.crs

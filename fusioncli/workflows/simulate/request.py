@@ -75,6 +75,8 @@ class SceneRequest:
         sensor: name of a sensor preset, or None to guess.
         protocol: "centred" or "toolbox".
         coregister: measure the shift between MS and PAN and take it out.
+        ratio: of cubes whose pixels are as large as those of the sharper image: how far they are degraded; otherwise
+            None, or the pair's own.
         threads: workers.
     """
 
@@ -84,6 +86,7 @@ class SceneRequest:
     sensor: str | None = None
     protocol: str = "centred"
     coregister: bool = False
+    ratio: int | None = None
     threads: int = 1
 
 

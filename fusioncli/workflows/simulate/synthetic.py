@@ -1,39 +1,17 @@
-"""Patches of drawn scenes: unlimited, without licences, and with the truth at full resolution.
-
-Why not Wald's protocol on the drawn pair: it would throw away all but one part in ratio² of every scene, and train at
-the scale of the MS. The truth here is what the MS sensor would record with pixels of the size of the PAN's, which is
-what Wald asks of a fused image; it is free of noise, so that no network learns to add any.
-"""
+"""Patch files of drawn scenes."""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from fusioncli import __version__
-from fusioncli.core.sensors import Sensor, find_sensor
-from fusioncli.core.synthetic.cameras import NAME, random_sensor
-from fusioncli.core.synthetic.imaging import responses
-from fusioncli.core.synthetic.shots import Framing, shoot
-from fusioncli.core.tiling import Rect
 from fusioncli.errors import UsageError
 from fusioncli.io.patch_facts import PatchFacts
-from fusioncli.io.patch_writer import Images, PatchLayout, PatchNumbers
-from fusioncli.workflows.evaluate.protocol import EvalProtocol, find_protocol
-from fusioncli.workflows.simulate.areas import Cutting, blocks
+from fusioncli.io.patch_writer import PatchLayout, PatchNumbers
+from fusioncli.workflows.simulate.drawing import Drawing, DrawingRequest, draw_scenes, plan_drawing
 from fusioncli.workflows.simulate.request import PatchOutput
-from fusioncli.workflows.simulate.write import SimulationReport, cut
-from fusioncli.workflows.workers import Progress, in_order
-
-LICENCE = "CC0-1.0 (drawn by fusioncli; no imagery)"
-_RANDOM_BIT_DEPTH = 12
+from fusioncli.workflows.simulate.write import SimulationReport
+from fusioncli.workflows.workers import Progress
 
 
 @dataclass(frozen=True)
@@ -43,27 +21,13 @@ class SyntheticRequest:
     Attributes:
         output: what to write; validation patches come from scenes of their own.
         scenes: how many are drawn.
-        size_px: side of a scene, PAN px.
-        sensors: names of presets, used in turn.
-        random_bands: draw another sensor of so many bands for every scene; 0 for the named ones.
-        ratio: of random sensors.
-        seed: equal seeds draw equal scenes, on any number of processes.
-        misregistration_px: MS and PAN are at most so far apart, PAN px.
-        cutting: how patches are cut.
-        protocol: "centred" or "toolbox"; decides where MS samples lie and how they are interpolated.
+        drawing: what they are; its `value_max` is that of the output.
         processes: that draw at a time.
     """
 
     output: PatchOutput
     scenes: int
-    size_px: int = 512
-    sensors: Sequence[str] = ("GENERIC",)
-    random_bands: int = 0
-    ratio: int = 4
-    seed: int = 0
-    misregistration_px: float = 0.0
-    cutting: Cutting = field(default_factory=Cutting)
-    protocol: str = "centred"
+    drawing: DrawingRequest = field(default_factory=DrawingRequest)
     processes: int = 1
 
 
@@ -73,43 +37,26 @@ class SyntheticPlan:
 
     Attributes:
         request: what was asked.
-        protocol: phase and interpolation.
-        sensors: used in turn; () for random ones.
-        ratio: PAN pixels per MS pixel.
-        bands: of the MS.
-        value_max: DN that is mapped to 1.
+        drawing: the scenes.
     """
 
     request: SyntheticRequest
-    protocol: EvalProtocol
-    sensors: tuple[Sensor, ...]
-    ratio: int
-    bands: int
-    value_max: float
+    drawing: Drawing
 
     @property
     def facts(self) -> PatchFacts:
-        """What a patch file says about drawn scenes."""
-        request, literal = self.request, self.protocol.literal
-        return PatchFacts(
-            sensor=" ".join(sensor.name for sensor in self.sensors) or NAME,
-            value_max=self.value_max,
-            ratio=self.ratio,
-            upsampler=self.protocol.upsampler,
-            phase=float(self.ratio // 2) if literal else (self.ratio - 1) / 2,
-            protocol=f"drawn, {self.protocol.name}",
-            bands=self.sensors[0].bands if len(self.sensors) == 1 else (),
-            sources=(f"{request.scenes} scenes of {request.size_px} px, seed {request.seed}",),
-            licence=request.output.licence or LICENCE,
-            version=f"fusioncli {__version__}",
-        )
+        """What the files say."""
+        request, drawing = self.request, self.request.drawing
+        scenes = f"{request.scenes} scenes of {drawing.size_px} px, seed {drawing.seed}"
+        facts = self.drawing.facts
+        return replace(facts, sources=(scenes,), licence=request.output.licence or facts.licence)
 
     @property
     def validation_scenes(self) -> int:
         """The last ones."""
         if self.request.output.validation is None:
             return 0
-        return max(1, round(self.request.cutting.validation_share * self.request.scenes))
+        return max(1, round(self.request.drawing.cutting.validation_share * self.request.scenes))
 
     @property
     def training_scenes(self) -> int:
@@ -118,49 +65,8 @@ class SyntheticPlan:
 
     def layout(self, scenes: int) -> PatchLayout:
         """Of the file that holds the patches of so many scenes."""
-        side, fine, bands = self._cells[0], self.request.cutting.patch_px, self.bands
-        truth = bands, fine, fine
-        return PatchLayout(
-            scenes * len(self.patches),
-            {"gt": truth, "ms": (bands, side, side), "lms": truth, "pan": (1, fine, fine)},
-            PatchNumbers(self.request.output.number_type(["uint16"]), self.value_max),
-            self.facts,
-        )
-
-    @property
-    def patches(self) -> list[Rect]:
-        """Of every scene, in MS px."""
-        (side, stride), size = self._cells, self.request.size_px // self.ratio
-        area = Rect(0, 0, size, size)
-        return [patch for block in blocks(area, side, stride, size) for patch in block.patches]
-
-    @property
-    def _cells(self) -> tuple[int, int]:
-        return self.request.cutting.in_cells(self.ratio)
-
-    def draw(self, number: int) -> Images:
-        """The patches of one scene, (n, bands, h, w) each; a pure function of the seed and the number."""
-        torch.set_num_threads(1)
-        rng, size = np.random.default_rng([self.request.seed, number]), self.request.size_px
-        sensor = self.sensors[number % len(self.sensors)] if self.sensors else self._random(rng)
-        sampling = self.protocol.sampling(self.ratio, self.ratio)
-        border = -(-sampling.reach_px() // self.ratio) * self.ratio  # interpolation is wrong in it
-        centre, sampled = (self.ratio - 1) / 2, self.facts.phase or 0.0
-        whole = size + 2 * border
-        shot = shoot(rng, sensor, Framing(whole, whole, sampled - centre, self.request.misregistration_px))
-        scale = self.value_max / (2**sensor.bit_depth - 1)
-        ms = np.rint(shot.ms * scale)
-        lms = sampling.upsample(torch.from_numpy(ms)[None].to(getattr(torch, self.protocol.dtype)))[0].numpy()
-        around = Rect(0, 0, whole // self.ratio, whole // self.ratio)
-        first = border // self.ratio
-        images = {"gt": shot.truth * scale, "ms": ms, "lms": lms, "pan": shot.pan * scale}
-        return {
-            name: np.stack([cut(image, around, patch.shift(first, first)) for patch in self.patches])
-            for name, image in images.items()
-        }
-
-    def _random(self, rng: np.random.Generator) -> Sensor:
-        return random_sensor(rng, self.bands, self.ratio)
+        numbers = PatchNumbers(self.request.output.number_type(["uint16"]), self.drawing.value_max)
+        return PatchLayout(scenes * len(self.drawing.patches), self.drawing.shapes, numbers, self.facts)
 
 
 def plan_synthetic(request: SyntheticRequest) -> SyntheticPlan:
@@ -171,19 +77,8 @@ def plan_synthetic(request: SyntheticRequest) -> SyntheticPlan:
         UsageError: unknown or unfit sensors, sizes that do not fit, too few scenes.
     """
     request.output.check()
-    protocol, sensors = find_protocol(request.protocol), ()
-    bands, ratio, bit_depth = request.random_bands, request.ratio, _RANDOM_BIT_DEPTH
-    if not request.random_bands:
-        sensors = tuple(map(find_sensor, request.sensors))
-        bands, ratio = _common(sensors)
-        bit_depth = max(sensor.bit_depth for sensor in sensors)
-    plan = SyntheticPlan(request, protocol, sensors, ratio, bands, _value_max(request, bit_depth))
-    protocol.sampling(ratio, ratio)
-    if request.size_px % ratio or not plan.patches:
-        raise UsageError(
-            f"a scene of {request.size_px} px does not hold patches of {request.cutting.patch_px} px at ratio {ratio}",
-            f"give --size as a multiple of {ratio}, at least --patch",
-        )
+    peak = request.output.peak
+    plan = SyntheticPlan(request, plan_drawing(replace(request.drawing, value_max=peak.value if peak else None)))
     if plan.training_scenes < 1:
         raise UsageError(
             f"{request.scenes} scenes leave none to train on beside {plan.validation_scenes} for validation",
@@ -192,50 +87,19 @@ def plan_synthetic(request: SyntheticRequest) -> SyntheticPlan:
     return plan
 
 
-def _common(sensors: Sequence[Sensor]) -> tuple[int, int]:
-    """Bands and ratio, which patches of one file share."""
-    for sensor in sensors:
-        if not sensor.bands:
-            raise UsageError(
-                f"the pass bands of {sensor.title} are not known", "name a sensor with bands, or use --random-sensors"
-            )
-        responses((*sensor.ranges_nm, sensor.pan_nm))
-    kinds = {(len(sensor.bands), round(sensor.ratio)): sensor.name for sensor in sensors}
-    if len(kinds) > 1:
-        texts = [f"{name} has {bands} bands at ratio {ratio}" for (bands, ratio), name in kinds.items()]
-        raise UsageError("; ".join(texts), "patches of one file share bands and ratio; write one file for each")
-    return next(iter(kinds))
-
-
-def _value_max(request: SyntheticRequest, bit_depth: int) -> float:
-    return request.output.peak.value if request.output.peak else 2.0**bit_depth - 1
-
-
 def write_synthetic(plan: SyntheticPlan, progress: Progress) -> SimulationReport:
     """Draw the scenes and write their patches, in the same order on any number of processes.
 
     Raises:
         DataError: a file exists (without overwrite), or the disk is full.
     """
-    output, last = plan.request.output, plan.training_scenes
+    output, last, processes = plan.request.output, plan.training_scenes, plan.request.processes
     numbers = [range(last), range(last, plan.request.scenes)]
     files: dict[Path, int] = {}
     for path, some in zip(output.paths, numbers, strict=False):
         layout = plan.layout(len(some))
         with layout.write(path, output.overwrite) as writer:
-            for images in _drawn(plan, some, f"drawing {path.name}", progress):
+            for images in draw_scenes(plan.drawing, some, processes, f"drawing {path.name}", progress):
                 writer.append(images)
         files[path] = layout.count
     return SimulationReport(files, 0)
-
-
-def _drawn(plan: SyntheticPlan, numbers: range, stage: str, progress: Progress) -> Iterator[Images]:
-    """The scenes in order. Drawing holds Python's lock, so that several are drawn by as many processes."""
-    processes = min(plan.request.processes, len(numbers))
-    with ExitStack() as stack:
-        draw = plan.draw
-        if processes > 1:
-            pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
-            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            draw = lambda number: pool.submit(plan.draw, number).result()  # noqa: E731
-        yield from in_order(stage, numbers, draw, processes, progress)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fusioncli.core.rects import finer
-from fusioncli.core.tiling import Rect
 from fusioncli.io.patch_writer import Images, PatchNumbers
+from fusioncli.workflows.simulate.areas import cut
 from fusioncli.workflows.simulate.plan import Share, SimulationPlan
 from fusioncli.workflows.workers import Progress, in_order
 
@@ -46,22 +45,16 @@ def _write(plan: SimulationPlan, path: Path, shares: Sequence[Share], progress: 
     some = [share for share in shares if share.complete.any()]
 
     def work(share: Share) -> Images:
-        return _patches(share, layout.numbers)
+        return patches_of(share, layout.numbers)
 
     with layout.write(path, plan.output.overwrite) as writer:
         for images in in_order(f"writing {path.name}", some, work, plan.threads, progress):
             writer.append(images)
 
 
-def _patches(share: Share, numbers: PatchNumbers) -> Images:
+def patches_of(share: Share, numbers: PatchNumbers) -> Images:
     """The complete patches of a block, (n, bands, h, w) each."""
     rect = share.block.rect
     images = share.source.images(rect, numbers)
     chosen = [patch for patch, complete in zip(share.block.patches, share.complete, strict=True) if complete]
     return {name: np.stack([cut(image, rect, patch) for patch in chosen]) for name, image in images.items()}
-
-
-def cut(image: np.ndarray, around: Rect, patch: Rect) -> np.ndarray:
-    """A patch of an image that covers `around`, at whatever resolution."""
-    scale = image.shape[-1] // around.width
-    return image[:, *finer(patch, scale).slices(finer(around, scale))]

@@ -7,18 +7,52 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Size:
+    """How many numbers a network has.
+
+    Attributes:
+        trainable: those that learn.
+        parameters: all of them.
+    """
+
+    trainable: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Some of the training data is drawn or read; before `Started`.
+
+    Attributes:
+        stage: what is being done, in words.
+        done: scenes or files that are done.
+        total: of them.
+    """
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Started:
-    """The run is about to take its first step.
+    """The run, or a stage of it, is about to take its first step.
 
     Attributes:
         step: optimiser steps that are done already.
         steps: of the whole run.
         device: where it computes, in words.
+        stage: name of the stage; empty for a run in one.
+        size: of the network.
+        notes: on the files that its weights started from.
     """
 
     step: int
     steps: int
     device: str
+    stage: str
+    size: Size
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -55,5 +89,5 @@ class Validated:
     best: bool
 
 
-Event = Started | Progressed | Validated
+Event = Prepared | Started | Progressed | Validated
 Listener = Callable[[Event], None]

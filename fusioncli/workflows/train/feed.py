@@ -14,7 +14,7 @@ from fusioncli.config.recipe import Recipe
 from fusioncli.errors import UsageError
 from fusioncli.workflows.train.learner import Batch
 from fusioncli.workflows.train.world import World
-from fusioncli.workflows.training_data import PatchSet
+from fusioncli.workflows.training_data import Samples
 
 _AHEAD = 3  # batches
 
@@ -39,7 +39,7 @@ class Feed:
     of devices.
     """
 
-    def __init__(self, data: PatchSet, recipe: Recipe, world: World) -> None:
+    def __init__(self, data: Samples, recipe: Recipe, world: World) -> None:
         self._data, self._world = data, world
         self._passes, self._batch_size = recipe.training.accumulate, recipe.data.batch_size
         if self._batch_size % world.size:
@@ -73,7 +73,7 @@ class Feed:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _load(self, number: int) -> dict[str, torch.Tensor]:
-        batch = {name: torch.from_numpy(image) for name, image in self._data.batch(self.picks(number)).items()}
+        batch = {name: torch.from_numpy(image) for name, image in self._data.batch(self.picks(number), number).items()}
         if self._world.device.type == "cuda":
             return {name: image.pin_memory() for name, image in batch.items()}
         return batch

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
@@ -25,26 +25,27 @@ _CHATTY = ("torch.distributed.elastic", "torch.distributed.elastic.agent.server.
 _ERRORS: dict[str, type[FusionError]] = {kind.__name__: kind for kind in (FusionError, DataError, UsageError)}
 
 
-def train(request: TrainRequest, listener: Listener) -> TrainReport | None:
+def train(request: TrainRequest, listener: Listener, *then: TrainRequest) -> TrainReport | None:
     """Train as a recipe says.
 
     Under `torchrun`, or in a SLURM step of several tasks, this process joins the others, one per device, and
     `request.devices` is not looked at.
 
     Args:
-        request: the run.
+        request: the run, or its first stage.
         listener: told about everything that happens.
+        then: the stages that follow, on the same devices.
 
     Returns:
-        What came out; None in a process that does not lead.
+        What came out of the last stage; None in a process that does not lead.
 
     Raises:
         DataError, UsageError, KeyboardInterrupt: as `run`.
     """
     adopt_slurm(os.environ)
     if "RANK" in os.environ or request.devices == 1:
-        return run(request, listener)
-    return _launch(request, listener)
+        return run((request, *then), listener)
+    return _launch((request, *then), listener)
 
 
 def adopt_slurm(environment: MutableMapping[str, str]) -> None:
@@ -72,7 +73,7 @@ def first_host(nodes: str) -> str:
     return "".join(part or "" for part in found.groups()) if found else nodes
 
 
-def _launch(request: TrainRequest, listener: Listener) -> TrainReport | None:
+def _launch(requests: Sequence[TrainRequest], listener: Listener) -> TrainReport | None:
     """Start the processes, pass on what the leading one tells, and raise what any of them raised."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -81,7 +82,7 @@ def _launch(request: TrainRequest, listener: Listener) -> TrainReport | None:
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
-        nproc_per_node=request.devices,
+        nproc_per_node=requests[0].devices,
         run_id=uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
@@ -96,7 +97,7 @@ def _launch(request: TrainRequest, listener: Listener) -> TrainReport | None:
     speaker.start()
     with tempfile.TemporaryDirectory(prefix="fusion-train-") as folder:
         try:
-            reports = elastic_launch(config, _work)(request, events, folder)
+            reports = elastic_launch(config, _work)(requests, events, folder)
         except ChildFailedError as error:
             raise _cause(Path(folder), error) from error
         except SignalException as error:  # passed on to the processes, which have written a checkpoint
@@ -107,10 +108,14 @@ def _launch(request: TrainRequest, listener: Listener) -> TrainReport | None:
     return reports[0]
 
 
-def _work(request: TrainRequest, events: Any, folder: str) -> TrainReport | None:  # noqa: ANN401 - SimpleQueue
+def _work(
+    requests: Sequence[TrainRequest],
+    events: Any,  # noqa: ANN401 - SimpleQueue
+    folder: str,
+) -> TrainReport | None:
     """Body of a started process; an error that the user can mend is left in `folder` for the starter."""
     try:
-        return run(request, events.put)
+        return run(requests, events.put)
     except FusionError as error:
         kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _ERRORS)
         text = json.dumps({"kind": kind, "message": error.message, "hint": error.hint})

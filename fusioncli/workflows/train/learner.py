@@ -13,14 +13,22 @@ from torch.nn import functional
 
 from fusioncli.config.recipe import OptimiserConfig, Recipe
 from fusioncli.errors import UsageError
-from fusioncli.models.networks import build_network
 from fusioncli.workflows.train.schedule import learning_rate
 from fusioncli.workflows.train.world import World
 
 Batch = Mapping[str, Tensor]
-"""gt (N, B, H, W), ms (N, B, h, w), lms (N, B, H, W), pan (N, 1, H, W), in units of `value_max`."""
+"""The truth, gt (N, B, H, W), and what `model.inputs` names, such as ms (N, B, h, w); in units of `value_max`."""
 
-_LOSSES = {"l1": functional.l1_loss, "l2": functional.mse_loss}
+_LEAST_SPREAD = 1e-4  # of `value_max`: a band that does not vary
+
+
+def _relative_loss(fused: Tensor, gt: Tensor) -> Tensor:
+    """Mean absolute error, each band of each patch in units of its standard deviation."""
+    spread = gt.std((2, 3), keepdim=True).clamp_min(_LEAST_SPREAD)
+    return ((fused - gt) / spread).abs().mean()
+
+
+_LOSSES = {"l1": functional.l1_loss, "l2": functional.mse_loss, "relative": _relative_loss}
 _OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
@@ -28,18 +36,23 @@ class RunningMean:
     """Exponential mean of weights; it forgets faster at first, when weights are far from where they will be.
 
     Attributes:
-        tensors: the mean of each tensor of a network's state.
+        tensors: the mean of each tensor of a network's state; frozen ones are the network's own.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self._decay = decay
-        self.tensors = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        self._decay, self._frozen = decay, _frozen(network)
+        self.tensors = {
+            name: tensor.detach() if name in self._frozen else tensor.detach().clone()
+            for name, tensor in network.state_dict().items()
+        }
 
     @torch.no_grad()
     def follow(self, network: nn.Module, step: int) -> None:
         """Take in the weights after a step; what is no float, such as a counter, is copied."""
         share = 1 - min(self._decay, (1 + step) / (10 + step))
         for name, tensor in network.state_dict().items():
+            if name in self._frozen:
+                continue
             mean = self.tensors[name]
             mean.lerp_(tensor, share) if mean.is_floating_point() else mean.copy_(tensor)
 
@@ -66,10 +79,10 @@ class Arithmetic:
             )
         return cls(device, precision == "bf16" or (precision == "auto" and able and device.type != "cpu"))
 
-    def run(self, network: Callable[..., Tensor], batch: Batch) -> Tensor:
-        """The fused batch, float32."""
+    def run(self, network: Callable[..., Tensor], images: Iterable[Tensor]) -> Tensor:
+        """What a network makes of its inputs, float32."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            return network(batch["ms"], batch["lms"], batch["pan"]).float()
+            return network(*images).float()
 
 
 class Learner:
@@ -83,12 +96,10 @@ class Learner:
 
     learning_rate: float = 0.0
 
-    def __init__(self, recipe: Recipe, world: World) -> None:
+    def __init__(self, recipe: Recipe, network: nn.Module, world: World) -> None:
         self.arithmetic = Arithmetic.of(recipe.training.precision, world.device)
-        network: Any = build_network(recipe.model)
-        self.network: nn.Module = network.to(
-            world.device, memory_format=torch.channels_last
-        )  # a quarter faster on a CPU
+        placed = cast(Any, network).to(world.device, memory_format=torch.channels_last)  # a quarter faster on a CPU
+        self.network: nn.Module = placed
         self._recipe, self._world = recipe, world
         self._mean = RunningMean(self.network, decay) if (decay := recipe.training.ema_decay) else None
         if recipe.training.gradient_checkpointing:
@@ -100,6 +111,10 @@ class Learner:
     def tensors(self) -> dict[str, Tensor]:
         """The weights that are validated and kept: the running mean where there is one."""
         return self.network.state_dict() if self._mean is None else self._mean.tensors
+
+    def inputs(self, batch: Batch) -> list[Tensor]:
+        """What the network takes of a batch, in the order of its arguments."""
+        return [batch[name] for name in self._recipe.model.inputs]
 
     def step(self, batches: Iterable[Batch], step: int) -> Tensor:
         """One optimiser step.
@@ -130,23 +145,35 @@ class Learner:
         losses = []
         for number, batch in enumerate(batches, start=1):
             with self._world.alone(self._spread) if number < passes else nullcontext():
-                loss = measure(self.arithmetic.run(self._spread, batch), batch["gt"]) / passes
+                loss = measure(self.arithmetic.run(self._spread, self.inputs(batch)), batch["gt"]) / passes
                 loss.backward()
             losses.append(loss.detach())
         return losses
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs."""
-        mean = None if self._mean is None else self._mean.tensors
-        return {"network": self.network.state_dict(), "mean": mean, "optimiser": self._optimiser.state_dict()}
+        """What `restore` needs; frozen tensors, which are where the run started from, are not in it."""
+        frozen = _frozen(self.network)
+
+        def learned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            return {name: tensor for name, tensor in tensors.items() if name not in frozen}
+
+        return {
+            "network": learned(self.network.state_dict()),
+            "mean": None if self._mean is None else learned(self._mean.tensors),
+            "optimiser": self._optimiser.state_dict(),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a state of the same recipe."""
-        self.network.load_state_dict(state["network"])
+        self.network.load_state_dict(self.network.state_dict() | state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         if self._mean is not None:
             for name, tensor in state["mean"].items():
                 self._mean.tensors[name].copy_(tensor)
+
+
+def _frozen(network: nn.Module) -> set[str]:
+    return {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
 
 
 def _optimiser(config: OptimiserConfig, network: nn.Module) -> torch.optim.Optimizer:

@@ -30,9 +30,9 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_recipe(folder: Path, recipe: Recipe) -> None:
+def write_recipe(folder: Path, *stages: Recipe) -> None:
     """The resolved recipe: `fusion train FOLDER/recipe.toml` repeats the run."""
-    write_text(folder / "recipe.toml", dump_recipe(recipe))
+    write_text(folder / "recipe.toml", dump_recipe(*stages))
 
 
 def write_run(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fusioncli.config.recipe import Recipe
+from fusioncli.workflows.train.events import Size
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """One training run.
+    """One training run, or one stage of it.
 
     Attributes:
         recipe: resolved.
@@ -27,6 +28,11 @@ class TrainRequest:
     device: str = "auto"
     resume: bool = True
 
+    @property
+    def weights(self) -> Path:
+        """Where the result goes."""
+        return self.folder / "weights.safetensors"
+
 
 @dataclass(frozen=True)
 class TrainReport:
@@ -38,6 +44,7 @@ class TrainReport:
         resumed_from: step that the run continued from; 0 for a fresh run.
         figures: indices of these weights; empty without validation.
         sha256: of the file.
+        size: of the network.
     """
 
     path: Path
@@ -45,3 +52,4 @@ class TrainReport:
     resumed_from: int
     figures: Mapping[str, float]
     sha256: str
+    size: Size

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import isfinite
 from time import perf_counter
 
 import torch
+from torch import nn
 
 from fusioncli.config.identity import Identity
 from fusioncli.config.recipe import Recipe
@@ -18,10 +19,11 @@ from fusioncli.errors import DataError
 from fusioncli.io.files import write_failure
 from fusioncli.io.weights import file_sha256
 from fusioncli.metrics.suites import SuiteSettings, reduced_resolution
+from fusioncli.models.start import Origin, start_network
 from fusioncli.models.weights import save_weights
 from fusioncli.workflows.train import records
 from fusioncli.workflows.train.checkpoint import Checkpoints, Lineage, RunState, generators, restore_generators
-from fusioncli.workflows.train.events import Event, Listener, Progressed, Started, Validated
+from fusioncli.workflows.train.events import Event, Listener, Progressed, Size, Started, Validated
 from fusioncli.workflows.train.feed import Feed
 from fusioncli.workflows.train.interruption import Interruption, listen_for_interruption
 from fusioncli.workflows.train.learner import Learner
@@ -29,35 +31,54 @@ from fusioncli.workflows.train.request import TrainReport, TrainRequest
 from fusioncli.workflows.train.sources import open_training, open_validation
 from fusioncli.workflows.train.validate import Validation
 from fusioncli.workflows.train.world import World, join_world
-from fusioncli.workflows.training_data import PatchSet
+from fusioncli.workflows.training_data import Samples
 
 _REPORT_EVERY = 10  # steps, at most; several processes agree then on whether to leave
 
 
-def run(request: TrainRequest, listener: Listener) -> TrainReport | None:
+def run(requests: Sequence[TrainRequest], listener: Listener) -> TrainReport | None:
     """Train in this process, together with the others that the environment names, if any.
 
     Args:
-        request: the run.
+        requests: the run, or its stages in their order; all their patches are looked at before the first step.
         listener: told about everything, in the leading process only.
 
     Returns:
-        What came out; None in a process that does not lead.
+        What came out of the last one; None in a process that does not lead.
 
     Raises:
-        DataError: patches, checkpoints or the folder are unusable, or the training diverges.
+        DataError: patches, checkpoints, weights to start from or the folder are unusable, or the training diverges.
         UsageError: the recipe does not suit the devices.
         KeyboardInterrupt: somebody asked to leave; a checkpoint has been written.
     """
-    recipe = request.recipe
-    training = open_training(recipe)
-    validation = open_validation(recipe, training)
-    with ExitStack() as stack:
-        interruption = stack.enter_context(listen_for_interruption())
-        stack.enter_context(_determinism(recipe.training.deterministic))
-        world = stack.enter_context(join_world(request.device))
-        session = Session(request, world, training, validation)
-        return session.go(listener, interruption)
+    told = listener if os.environ.get("RANK", "0") == "0" else _nobody
+    opened: dict[object, tuple[Samples, Samples | None]] = {}
+    for request in requests:
+        if (what := _what_is_read(request.recipe)) not in opened:
+            opened[what] = _open(request.recipe, told)
+    report = None
+    with listen_for_interruption() as interruption, join_world(requests[0].device) as world:
+        for request in requests:
+            data = opened[_what_is_read(request.recipe)]
+            with _determinism(request.recipe.training.deterministic):
+                report = Session(request, world, *data).go(listener, interruption)
+            world.gather(None)  # nobody starts from weights that the leader has not written yet
+    return report
+
+
+def _what_is_read(recipe: Recipe) -> object:
+    """Equal for stages that learn from the same patches."""
+    model = recipe.model
+    return recipe.data, model.inputs, model.bands, model.guide_bands, model.ratio, recipe.training.seed, recipe.licence
+
+
+def _open(recipe: Recipe, listener: Listener) -> tuple[Samples, Samples | None]:
+    training = open_training(recipe, listener)
+    return training, open_validation(recipe, training, listener)
+
+
+def _nobody(event: Event) -> None:
+    """Hear nothing: what a process listens to that does not lead."""
 
 
 @contextmanager
@@ -76,20 +97,22 @@ def _determinism(wanted: bool) -> Iterator[None]:
 class Session:
     """A run in one process: the learner, its data, and where it stands."""
 
-    def __init__(self, request: TrainRequest, world: World, training: PatchSet, validation: PatchSet | None) -> None:
+    def __init__(self, request: TrainRequest, world: World, training: Samples, validation: Samples | None) -> None:
         recipe = request.recipe
         self._request, self._recipe, self._world, self._facts = request, recipe, world, training.facts
         self._feed = Feed(training, recipe, world)
         self._validation = None if validation is None else Validation(validation, recipe, world)
-        self._lineage = lineage(recipe, training, validation)
         sets = {"train": training} if validation is None else {"train": training, "validation": validation}
         self._data = {name: {"patches": len(data), "sha256": data.digest} for name, data in sets.items()}
-        self._checkpoints = Checkpoints(request.folder / "checkpoints", self._lineage, recipe.checkpoint.keep)
         torch.manual_seed(recipe.training.seed)  # the same initial weights everywhere
-        self._learner = Learner(recipe, world)
+        network, self._origin = start_network(recipe.model, recipe.start)
+        self._size = _size(network)
+        self._lineage = lineage(recipe, self._origin, training, validation)
+        self._checkpoints = Checkpoints(request.folder / "checkpoints", self._lineage, recipe.checkpoint.keep)
+        self._learner = Learner(recipe, network, world)
         torch.manual_seed(recipe.training.seed + 1 + world.rank)  # but not the same dropout
         self._state = RunState()
-        self._path = request.folder / "weights.safetensors"
+        self._path = request.weights
 
     def go(self, listener: Listener, interruption: Interruption) -> TrainReport | None:
         """Train to the end; see `run`."""
@@ -106,12 +129,17 @@ class Session:
                 listener(event)
 
         try:
-            tell(Started(resumed_from, self._recipe.training.steps, self._world.title))
+            tell(self._started(resumed_from))
             self._train(tell, interruption)
         finally:
             if log is not None:
                 log.close()
         return self._finish(resumed_from) if self._world.leads else None
+
+    def _started(self, step: int) -> Started:
+        recipe = self._recipe
+        title, notes = self._world.title, self._origin.notes
+        return Started(step, recipe.training.steps, title, recipe.stage or "", self._size, notes)
 
     def _start(self) -> RunState:
         """The newest state, in all processes, or a fresh one in a clean folder."""
@@ -214,7 +242,7 @@ class Session:
         digest = file_sha256(self._path)
         figures = self._state.figures
         self._write_run({"step": self._state.step, "sha256": digest, "metrics": figures})
-        return TrainReport(self._path, self._state.step, resumed_from, figures, digest)
+        return TrainReport(self._path, self._state.step, resumed_from, figures, digest, self._size)
 
     def _keep_weights(self, figures: dict[str, float]) -> None:
         if self._world.leads:
@@ -227,6 +255,8 @@ class Session:
             sensor=facts.sensor or None,
             value_max=facts.value_max,
             upsampler=facts.upsampler or None,
+            stage=self._recipe.stage,
+            start=self._origin.files,
             recipe=self._recipe.name,
             metrics={name: value for name, value in figures.items() if isfinite(value)},
             licence=facts.licence,
@@ -234,15 +264,26 @@ class Session:
 
     def _write_run(self, result: dict[str, object]) -> None:
         folder = self._request.folder
-        facts = {"device": self._world.title, "processes": self._world.size, "data": self._data}
+        start = {name: base.model_dump() for name, base in self._origin.files.items()}
+        facts = {"device": self._world.title, "processes": self._world.size, "data": self._data, "start": start}
+        facts |= {"parameters": vars(self._size)}
         records.write_recipe(folder, self._recipe)
         records.write_run(folder, self._recipe, {**facts, "lineage": vars(self._lineage), "result": result})
 
 
-def lineage(recipe: Recipe, training: PatchSet, validation: PatchSet | None) -> Lineage:
-    """What the states of a run belong to: settings that change no weights are left out of the digest."""
-    shaping = recipe.model_copy(update={"description": "-", "checkpoint": type(recipe.checkpoint)()})
-    text = json.dumps(shaping.as_tables(), sort_keys=True)
+def _size(network: nn.Module) -> Size:
+    counts = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
+    return Size(sum(count for count, learns in counts if learns), sum(count for count, _ in counts))
+
+
+def lineage(recipe: Recipe, origin: Origin, training: Samples, validation: Samples | None) -> Lineage:
+    """What the states of a run belong to: settings that change no weights are left out of the digest.
+
+    Files to start from count by their contents, wherever they lie.
+    """
+    silent = {"description": "-", "checkpoint": type(recipe.checkpoint)(), "start": type(recipe.start)()}
+    start = {name: base.sha256 for name, base in origin.files.items()}
+    text = json.dumps([recipe.model_copy(update=silent).as_tables(), start], sort_keys=True)
     digests = training.digest + ("" if validation is None else validation.digest)
     return Lineage(
         recipe.model.arch,

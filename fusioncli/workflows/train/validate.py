@@ -16,7 +16,7 @@ from fusioncli.metrics.contract import Metric
 from fusioncli.metrics.suites import Suite, SuiteSettings, reduced_resolution
 from fusioncli.workflows.train.learner import Learner
 from fusioncli.workflows.train.world import World
-from fusioncli.workflows.training_data import PatchSet
+from fusioncli.workflows.training_data import Samples
 
 _BATCH = 8  # patches per forward pass; fixed, because figures may depend on it in the last digit
 
@@ -24,7 +24,7 @@ _BATCH = 8  # patches per forward pass; fixed, because figures may depend on it 
 class Validation:
     """Validation patches, shared among the processes of a run."""
 
-    def __init__(self, data: PatchSet, recipe: Recipe, world: World) -> None:
+    def __init__(self, data: Samples, recipe: Recipe, world: World) -> None:
         self._data, self._world = data, world
         self._settings = SuiteSettings(recipe.model.ratio, data.facts.value_max or 1.0)
         self._names = recipe.validation.metrics
@@ -43,9 +43,7 @@ class Validation:
 
     def _rows(self, learner: Learner) -> Iterator[tuple[int, dict[str, float]]]:
         """Indices of each patch of this process's batches."""
-        starts = range(0, len(self._data), _BATCH)
-        for start in starts[self._world.rank :: self._world.size]:
-            numbers = range(start, min(start + _BATCH, len(self._data)))
+        for numbers in self._data.groups(_BATCH)[self._world.rank :: self._world.size]:
             batch = {name: torch.from_numpy(image) for name, image in self._data.whole(numbers).items()}
             fused = self._fuse(learner, {name: image.to(self._world.device) for name, image in batch.items()})
             for place, number in enumerate(numbers):
@@ -54,7 +52,8 @@ class Validation:
     @torch.no_grad()
     def _fuse(self, learner: Learner, batch: Mapping[str, Tensor]) -> Tensor:
         network, tensors = learner.network.eval(), learner.tensors
-        return learner.arithmetic.run(lambda *images: functional_call(network, tensors, images), batch).cpu()
+        inputs = learner.inputs(batch)
+        return learner.arithmetic.run(lambda *images: functional_call(network, tensors, images), inputs).cpu()
 
     def _figures(self, gt: Tensor, fused: Tensor) -> dict[str, float]:
         peak = self._settings.data_range

@@ -46,7 +46,8 @@ class World:
         if self.size == 1:
             return network
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=devices)
+        skips = getattr(network, "skips_parameters", False)
+        return DistributedDataParallel(network, device_ids=devices, find_unused_parameters=skips)
 
     def alone(self, network: nn.Module) -> AbstractContextManager[Any]:
         """Keep gradients to this process for a while, as all but the last pass of an accumulated step do."""

@@ -1,0 +1,1 @@
+"""INFN: implicit neural feature fusion of a hyperspectral and a multispectral image."""

@@ -1,0 +1,1 @@
+"""PanAdapter: frozen restoration backbones, adapted to pansharpening by small modules (AAAI 2025)."""
