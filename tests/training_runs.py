@@ -29,6 +29,21 @@ def write_patches(path, count=10, bands=4, side_px=32, seed=0, value_max=VALUE_M
     return images
 
 
+def write_cubes(path, foreign=False, guide_bands=2, **options):
+    """Patches whose MSI shows the texture of all bands."""
+    images = write_patches(path, **({"bands": 6, "count": 6, "side_px": 24} | options))
+    names = {"gt": "GT", "ms": "LRHSI", "lms": "HSI_up", "pan": "RGB"} if foreign else {"ms": "hsi", "lms": "hsi_up"}
+    with h5py.File(path, "r+") as file:
+        for name in [*file]:
+            image = file.pop(name)[()]
+            if name == "pan":
+                image, name = np.concatenate([image] * guide_bands, 1), names.get(name, "msi")
+            file[names.get(name, name)] = image / 2047.0 if foreign else image
+        if foreign:
+            file.attrs.clear()
+    return images
+
+
 def settings(folder: Path, **changed):
     """Texts of `--set` for a run of a second or two."""
     chosen = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fusioncli.workflows.adaptation import Adaptation
     from fusioncli.workflows.finetune import Effort
     from fusioncli.workflows.requests import FuseRequest
+    from fusioncli.workflows.scene_network import SceneNetwork
 
 _LEARNING = "Learning"
 
@@ -90,6 +92,12 @@ class LearnOptions:
             raise UsageError("--steps and --minutes both say how long to learn", "leave one of them out")
         return Effort(self.steps, self.minutes, self.seed or 0)
 
+    def refuse_lone(self, others: Mapping[str, object]) -> None:
+        """Refuse these flags, and others by name, where there is no --adapt that they go with (UsageError)."""
+        given = {**others, "--steps": self.steps, "--minutes": self.minutes, "--seed": self.seed}
+        if lone := [name for name, value in given.items() if value is not None]:
+            raise UsageError(f"{lone[0]} goes with --adapt", f"add --adapt, or leave out {lone[0]}")
+
 
 @dataclass(frozen=True)
 class AdapterOptions:
@@ -128,11 +136,35 @@ class AdaptOptions(LearnOptions):
             DataError: the adapter cannot be written.
         """
         if not self.adapt:
-            given = {"--save-adapter": self.save_adapter, "--steps": self.steps, "--minutes": self.minutes}
-            given["--seed"] = self.seed
-            if lone := [name for name, value in given.items() if value is not None]:
-                raise UsageError(f"{lone[0]} goes with --adapt", f"add --adapt, or leave out {lone[0]}")
+            self.refuse_lone({"--save-adapter": self.save_adapter})
             return None
         from fusioncli.workflows.adaptation import plan_adaptation
 
         return plan_adaptation(job, self.effort, self.save_adapter)
+
+
+@dataclass(frozen=True)
+class SceneNetworkOptions(LearnOptions):
+    """Whether a network is trained on the scene of a cube before it is fused."""
+
+    adapt: Annotated[
+        bool,
+        Option("--adapt", rich_help_panel=_LEARNING, help="Train a small INFN on this scene; used if it does better."),
+    ] = False
+    save_weights: Annotated[
+        Path | None, Option("--save-weights", metavar="FILE", rich_help_panel=_LEARNING, help="Keep what it learned.")
+    ] = None
+
+    def network(self, job: FuseRequest) -> SceneNetwork | None:
+        """What is to be learned before a job is done, if anything.
+
+        Raises:
+            UsageError: flags that go together are not together, or a job with a method.
+            DataError: the weights cannot be written.
+        """
+        if not self.adapt:
+            self.refuse_lone({"--save-weights": self.save_weights})
+            return None
+        from fusioncli.workflows.scene_network import plan_scene_network
+
+        return plan_scene_network(job, self.effort, self.save_weights)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from fusioncli.cli import parsing, render
+from fusioncli.cli.finetune_options import SceneNetworkOptions
 from fusioncli.cli.groups import takes_groups
 from fusioncli.cli.options import (
     INPUT,
@@ -21,11 +22,13 @@ from fusioncli.cli.options import (
     SrcNodata,
 )
 from fusioncli.cli.pansharpen import clipping_notes, output_request, plan_facts
+from fusioncli.cli.train import training_display
 from fusioncli.cli.vocabulary import cube_words, in_cube_words
 from fusioncli.models.catalogue import AUTO, CUBE_METHODS
 
 if TYPE_CHECKING:
     from fusioncli.workflows.requests import FuseRequest
+    from fusioncli.workflows.scene_network import SceneNetwork
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,12 @@ class CubeMethodOptions:
 
 @takes_groups
 def hsi_fuse(
-    pair: CubePairOptions, method: CubeMethodOptions, output: OutputOptions, run: RunOptions, common: CommonOptions
+    pair: CubePairOptions,
+    method: CubeMethodOptions,
+    learn: SceneNetworkOptions,
+    output: OutputOptions,
+    run: RunOptions,
+    common: CommonOptions,
 ) -> None:
     """Fuse a hyperspectral raster and a sharper one of one or more bands into a hyperspectral one on the sharper grid.
 
@@ -97,7 +105,11 @@ def hsi_fuse(
 
     render.listen_to_gdal(common)
     with cube_words(), gdal_environment(run.mem_limit, common.gdal_config):
-        plan = plan_fusion(_request(pair, method, output, run))
+        request = _request(pair, method, output, run)
+        network = learn.network(request)
+        plan = plan_fusion(request)
+        if network is not None and not run.dry_run:
+            plan = plan_fusion(_learned(network, common))
         render.notes([in_cube_words(note) for note in plan.notes], common)
         facts = plan_facts(plan)
         facts["reason"] = in_cube_words(facts["reason"])
@@ -107,6 +119,8 @@ def hsi_fuse(
         render.details([f"{name}: {value}" for name, value in facts.items()], common)
         with render.progress_bar(common) as progress:
             report = run_fusion(plan, progress)
+        if network is not None:
+            network.finish()
         render.notes(clipping_notes(plan, report), common)
         consistency = check_consistency(plan)
     render.notes([consistency.text] if consistency else [], common)
@@ -116,6 +130,23 @@ def hsi_fuse(
         "consistency": consistency and vars(consistency),
     }
     render.result(str(report.path), facts, common)
+
+
+def _learned(network: SceneNetwork, common: CommonOptions) -> FuseRequest:
+    """Learn from the scene of a job; returns the job with the better one of network and method."""
+    with training_display(common) as listener:
+        report = network.learn(listener)
+    found = [f"ERGAS {score.ergas:.4g}, SAM {score.sam:.4g}" for score in (report.classical, report.network)]
+    trained, validated = report.patches
+    notes = [
+        *map(in_cube_words, report.notes),
+        f"on ground that was held out of the training: {report.classical.method} {found[0]} -> network {found[1]} "
+        f"({validated} patches; {trained} trained)",
+    ]
+    if not report.improved:
+        notes.append(f"the network is no better, so the scene is fused with {report.classical.method}")
+    render.notes(notes, common)
+    return network.job_after(report)
 
 
 def _request(pair: CubePairOptions, method: CubeMethodOptions, output: OutputOptions, run: RunOptions) -> FuseRequest:

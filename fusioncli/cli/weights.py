@@ -93,12 +93,14 @@ def ls(given: FoldersArgument, common: CommonOptions) -> None:
 def show(given: FileOptions, common: CommonOptions) -> None:
     """Print what a file of weights is for, what it was trained on and what it holds.
 
-    Example: fusion weights show best.safetensors
+    Example: fusion weights show best.safetensors; packaged and cached ones by name
     """
+    from fusioncli.io.downloads import find_weights
     from fusioncli.io.weights import read_header
 
-    header = read_header(given.file)
-    facts = {"file": str(given.file), **header.identity.model_dump(mode="json"), **_contents(header)}
+    path = given.file if given.file.suffix else find_weights(str(given.file))
+    header = read_header(path)
+    facts = {"file": str(path), **header.identity.model_dump(mode="json"), **_contents(header)}
     tensors = {name: [tensor.dtype, *tensor.shape] for name, tensor in header.tensors.items() if given.tensors}
     rows = [(name, _plain(value)) for name, value in facts.items()]
     rows += [(name, f"{dtype} {'x'.join(map(str, shape))}") for name, (dtype, *shape) in tensors.items()]

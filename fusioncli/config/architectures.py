@@ -32,6 +32,11 @@ class Options(Table):
         """Whether weights fit any number of bands, whatever they were trained with."""
         return False
 
+    @property
+    def any_values(self) -> bool:
+        """Whether the network scales its inputs itself, so that `value_max` is no bound."""
+        return False
+
 
 class PnnOptions(Options):
     """Baseline after Masi et al., "Pansharpening by Convolutional Neural Networks", Remote Sens. 8(7), 2016.
@@ -74,6 +79,11 @@ class RefinerOptions(Options):
     @property
     def any_bands(self) -> bool:
         """Every band is an image of its own."""
+        return True
+
+    @property
+    def any_values(self) -> bool:
+        """Scaled by the moments of the scene."""
         return True
 
 
@@ -278,6 +288,8 @@ class InfnOptions(Options):
         learn_temperature: start there and learn (the paper does not).
         area_weighted: multiply by the weights of bilinear interpolation (the paper does not).
         phase_cells: how far the samples of the HSI lie before the centres of their cells, HSI px.
+        components: how many principal components of the HSI have their detail learned, instead of the bands; they lie
+            frozen in the weights, with means and deviations of all inputs. 0 for the bands themselves.
     """
 
     inputs: ClassVar[tuple[str, ...]] = HYPERSPECTRAL
@@ -291,6 +303,12 @@ class InfnOptions(Options):
     learn_temperature: bool = False
     area_weighted: bool = False
     phase_cells: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    components: WholeNumber = 0
+
+    @property
+    def any_values(self) -> bool:
+        """Components are scaled."""
+        return self.components > 0
 
 
 ARCHITECTURES: dict[str, type[Options]] = {

@@ -145,8 +145,8 @@ class Tiling:
         """Plan the tiles of a scene.
 
         The side depends on the number of bands and on a small scene's size, never on the machine, because results are
-        bit-identical only between equal tiles. The halo of exact tiles is the reach, or twice it where missing pixels are
-        filled from their neighbours; tiles that blend bring their own.
+        bit-identical only between equal tiles. The halo of exact tiles is the reach, or twice it where missing pixels
+        are filled from their neighbours; tiles that blend bring their own.
         """
         side = max(min(_MIN_TILE_PX, TILE_PX), int(TILE_PX * min(1.0, _TILE_BANDS / bands) ** 0.5))
         side = min(side, max(scene.height, scene.width))

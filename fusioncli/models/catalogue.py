@@ -50,13 +50,16 @@ CUBE_METHODS: tuple[Method, ...] = (
 )
 """Methods that sharpen a hyperspectral cube by an image of any number of bands."""
 
+REFINER = "refiner"
+"""The network that comes with weights for any sensor."""
+
 NETWORKS: tuple[Method, ...] = (
-    Method("refiner", "residual network on classical fusions, any sensor", "fusioncli, docs/models"),
+    Method(REFINER, "residual network on classical fusions, any sensor", "docs/models"),
     Method("pnn", "three-layer network, a trained baseline", "Masi et al., Remote Sens. 8(7), 2016"),
     Method("infn", "implicit neural feature fusion, for fusion hsi-fuse", "Wu et al., IEEE TCI 10, 2024"),
     Method("panadapter", "adapters on frozen EDSR and IPT", "Wu et al., AAAI 2025"),
 )
-"""Methods that need a file of weights beside their name."""
+"""Methods that need a file of weights beside their name; but for `refiner`, which has packaged ones."""
 WEIGHTS_SUFFIX = ".safetensors"
 
 

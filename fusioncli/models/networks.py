@@ -17,6 +17,7 @@ from fusioncli.config.architectures import (
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.core.tiling import Rule
 from fusioncli.models.infn.network import Infn
+from fusioncli.models.infn.subspace import SubspaceInfn
 from fusioncli.models.panadapter.network import PanAdapter
 from fusioncli.models.panadapter.pretraining import EdsrPretraining, IptPretraining
 from fusioncli.models.pnn.network import Pnn
@@ -53,6 +54,8 @@ def build_network(config: ModelConfig) -> nn.Module:
             return Pnn(config.bands, options)
         case RefinerOptions() as options:
             return Refiner(config.ratio, options)
+        case InfnOptions() as options if options.components:
+            return SubspaceInfn(config.bands, config.guide_bands, options, config.ratio)
         case InfnOptions() as options:
             return Infn(config.bands, config.guide_bands, options, config.ratio)
         case PanAdapterOptions() as options:

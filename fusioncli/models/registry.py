@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fusioncli.errors import UsageError
-from fusioncli.models.catalogue import WEIGHTS_SUFFIX, find_method
+from fusioncli.io.downloads import PACKAGED
+from fusioncli.models.catalogue import REFINER, WEIGHTS_SUFFIX, find_method
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.classical.bdsd import BandDependentDetail
 from fusioncli.models.classical.brovey import Brovey, BroveyHaze
@@ -64,9 +65,27 @@ def build(
         DataError: weights that are unusable or made for other images.
     """
     name = find_method(name).name
+    if name == REFINER:
+        name = str(packaged_weights(sampling.ratio))
     if name.endswith(WEIGHTS_SUFFIX):
         trained = load_trained(Path(name), len(optics.ms_mtf), sampling, base=base, guide_bands=guide_bands)
         return SceneRefiner(trained) if isinstance(trained.network, Refiner) else trained
     if name not in _CLASSES:
         raise UsageError(f"{name} is a network and needs weights", f"train them (fusion train) and give {_WAYS}")
     return _CLASSES[name](sampling, optics)
+
+
+def packaged_weights(ratio: int) -> Path:
+    """The packaged weights for any sensor at a ratio.
+
+    Raises:
+        UsageError: there are none.
+    """
+    path = PACKAGED / f"generic-pansharpen-x{ratio}{WEIGHTS_SUFFIX}"
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem.rpartition("x")[2] for file in PACKAGED.glob(f"generic-*{WEIGHTS_SUFFIX}")))
+        raise UsageError(
+            f"{REFINER} has packaged weights for the ratios {there or 'none'}, the scene has {ratio}",
+            f"train them: fusion train generic-pansharpen --set model.ratio={ratio}",
+        )
+    return path

@@ -53,9 +53,7 @@ class Trained:
         network = cast(Network, self.network)
         rule = Untiled() if self.sampling.literal else network.rule(self.sampling.reach_px())
         known, width = self.identity, network.width
-        return Card(
-            known.arch, rule, known.bands, known.ratio, self.origin, width=width, guide_bands=known.guide_bands
-        )
+        return Card(known.arch, rule, known.bands, known.ratio, self.origin, width=width, guide_bands=known.guide_bands)
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w) and guide (N, M, H, W), DN, to (N, B, H, W), DN.

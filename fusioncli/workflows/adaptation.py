@@ -8,7 +8,9 @@ from pathlib import Path
 
 from fusioncli.errors import UsageError
 from fusioncli.io.files import check_writable, whole_file
-from fusioncli.models.catalogue import WEIGHTS_SUFFIX
+from fusioncli.io.scene import open_pair
+from fusioncli.models.catalogue import AUTO, REFINER, WEIGHTS_SUFFIX
+from fusioncli.models.registry import packaged_weights
 from fusioncli.workflows.auto import base_of
 from fusioncli.workflows.finetune import Effort, FinetuneReport, FinetuneRequest, finetune
 from fusioncli.workflows.requests import FuseRequest
@@ -52,7 +54,7 @@ def plan_adaptation(job: FuseRequest, effort: Effort, save_to: Path | None) -> A
     """Plan it; writes nothing.
 
     Args:
-        job: with a network.
+        job: with a network; without any, the packaged one for any sensor is taken.
         effort: how long to learn.
         save_to: where to keep the adapter, or None.
 
@@ -62,8 +64,10 @@ def plan_adaptation(job: FuseRequest, effort: Effort, save_to: Path | None) -> A
     """
     method, path = job.method, job.output.path
     base = base_of(method.name, method.weights)
+    if base is None and method.name in (AUTO, REFINER):
+        base = packaged_weights(open_pair(job.pair).alignment.ratio)
     if base is None or method.adapter is not None:
-        hint = "give one with --weights FILE.safetensors, and no --adapter"
+        hint = "leave out --method and --adapter, or give a network: --weights FILE.safetensors"
         raise UsageError("--adapt fits a trained network to the scene, and there is none", hint)
     if save_to is not None:
         if save_to.suffix != WEIGHTS_SUFFIX:

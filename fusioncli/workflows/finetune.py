@@ -39,17 +39,18 @@ from fusioncli.workflows.train.feed import Feed
 from fusioncli.workflows.train.interruption import listen_for_interruption
 from fusioncli.workflows.train.learner import Learner
 from fusioncli.workflows.train.records import belongs
-from fusioncli.workflows.train.request import TrainRequest
+from fusioncli.workflows.train.request import TrainReport, TrainRequest
 from fusioncli.workflows.train.run import Session, lineage
 from fusioncli.workflows.train.validate import Validation
 from fusioncli.workflows.train.world import World, join_world
 
-STEPS = 300
+STEPS, FRESH_STEPS = 300, 1000
 _LEAST_STEPS = 20
 _VALIDATIONS = 10
 _BATCH, _RATE = 16, 3e-4
+_FRESH_RATE = 2e-3
 _PATCH_PX = 64  # where the network does not ask for another size
-_MONITOR = "ERGAS"
+_NAME, _MONITOR = "finetune", "ERGAS"
 _TIMED_STEPS = 5
 
 
@@ -58,7 +59,7 @@ class Effort:
     """How long to learn.
 
     Attributes:
-        steps: optimiser steps; None for as many as the minutes allow, or for `STEPS`.
+        steps: optimiser steps; None for as many as the minutes allow, or for `STEPS`, `FRESH_STEPS` of a fresh network.
         minutes: about how long, as timed at the start; not looked at if there are steps.
         seed: of order and augmentation; equal seeds and steps give equal adapters on a CPU.
     """
@@ -83,6 +84,7 @@ class FinetuneRequest:
         coregister: measure the shift between MS and PAN and take it out.
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: workers that cut patches, or None for one per core.
+        fresh: the base has learned nothing yet.
     """
 
     pairs: Sequence[PairRequest]
@@ -95,6 +97,12 @@ class FinetuneRequest:
     coregister: bool = False
     device: str = "auto"
     threads: int | None = None
+    fresh: bool = False
+
+    @property
+    def usual_steps(self) -> int:
+        """Where nobody says how long to learn."""
+        return FRESH_STEPS if self.fresh else STEPS
 
     def clear(self) -> None:
         """Delete what an interrupted run would be continued from."""
@@ -126,6 +134,21 @@ class FinetuneReport:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """A run that is over.
+
+    Attributes:
+        before: indices of the base on the validation patches.
+        found: the best weights, whole.
+        steps: optimiser steps.
+    """
+
+    before: Mapping[str, float]
+    found: TrainReport
+    steps: int
+
+
 def finetune(request: FinetuneRequest, listener: Listener) -> FinetuneReport:
     """Learn from scenes what is special about them; the best weights on the validation patches are kept.
 
@@ -153,28 +176,46 @@ def finetune(request: FinetuneRequest, listener: Listener) -> FinetuneReport:
         request.threads or available_cores(),
     )
     patches = cut_scenes(request.pairs, cut, lambda *step: listener(Prepared(*step)))
-    with listen_for_interruption() as interruption, join_world(request.device) as world:
-        before, recipe, folder_belongs = _prepare(request, _recipe(request, identity, patches), patches, world)
-        listener(Validated(0, before, False))
-        run = TrainRequest(recipe, request.folder, device=request.device, resume=folder_belongs)
-        found = Session(run, world, patches.training, patches.validation).go(listener, interruption)
-    assert found is not None  # this process leads
+    tuned = tune(request, identity, patches, listener)
+    before, found = tuned.before, tuned.found
     improved = found.figures.get(_MONITOR, torch.inf) < before[_MONITOR]
     after = found.figures if improved else before
-    facts = {"sensor": patches.training.facts.sensor, "recipe": recipe.name, "metrics": dict(after)}
+    facts = {"sensor": patches.training.facts.sensor, "recipe": _NAME, "metrics": dict(after)}
     tensors = load_weights(found.path).tensors if improved else base.tensors
     digest = save_adapter(request.output, tensors, identity.changed(**facts), base, _trained_names(identity))
     counts = len(patches.training), len(patches.validation)
     return FinetuneReport(
         request.output,
         digest,
-        recipe.training.steps,
+        tuned.steps,
         counts,
         before,
         after,
         improved,
         _notes(patches, identity, improved),
     )
+
+
+def tune(request: FinetuneRequest, identity: Identity, patches: ScenePatches, listener: Listener) -> Tuned:
+    """The run itself, or what is left of it if the request's folder holds a part of this very run.
+
+    Args:
+        request: the base and how long to learn.
+        identity: of the base.
+        patches: what is learned from.
+        listener: told about everything; first about the base's own figures, as of step 0.
+
+    Raises:
+        DataError: learning diverges, or the folder cannot be written to.
+        KeyboardInterrupt: somebody asked to leave.
+    """
+    with listen_for_interruption() as interruption, join_world(request.device) as world:
+        before, recipe, folder_belongs = _prepare(request, _recipe(request, identity, patches), patches, world)
+        listener(Validated(0, before, False))
+        run = TrainRequest(recipe, request.folder, device=request.device, resume=folder_belongs)
+        found = Session(run, world, patches.training, patches.validation).go(listener, interruption)
+    assert found is not None  # this process leads
+    return Tuned(before, found, recipe.training.steps)
 
 
 def _open_base(request: FinetuneRequest) -> Weights:
@@ -214,15 +255,18 @@ def _trained_names(identity: Identity) -> set[str]:
 
 def _recipe(request: FinetuneRequest, identity: Identity, patches: ScenePatches) -> Recipe:
     """The run as a recipe of its own; the number of steps is not final if it depends on the time."""
-    sources = patches.training.facts.sources
+    sources, rate = patches.training.facts.sources, _FRESH_RATE if request.fresh else _RATE
     return Recipe(
-        name="finetune",
+        name=_NAME,
+        loss="relative" if request.fresh else "l1",
         description=f"{request.base.name}, fitted to {', '.join(sources)}",
         model=identity.model(),
         data=DataConfig(train=sources, validation=sources, patch_px=patches.training.crop_px, batch_size=_BATCH),
         start=StartConfig(weights=str(request.base)),
-        optimiser=OptimiserConfig(name="adamw", learning_rate=_RATE, weight_decay=1e-4, clip_norm=1.0),
-        training=TrainingConfig(steps=request.effort.steps or STEPS, ema_decay=0.99, seed=request.effort.seed),
+        optimiser=OptimiserConfig(name="adamw", learning_rate=rate, weight_decay=1e-4, clip_norm=1.0),
+        training=TrainingConfig(
+            steps=request.effort.steps or request.usual_steps, ema_decay=0.99, seed=request.effort.seed
+        ),
         validation=ValidationConfig(metrics=("SAM", "ERGAS"), monitor=_MONITOR),
         checkpoint=CheckpointConfig(keep=1),
     )
@@ -237,11 +281,11 @@ def _prepare(
     start = perf_counter()
     before = Validation(patches.validation, recipe, world).measure(learner)
     validation_s = perf_counter() - start
-    steps = effort.steps or (STEPS if effort.minutes is None else _steps_before(request.folder))
+    steps = effort.steps or (request.usual_steps if effort.minutes is None else _steps_before(request.folder))
     if steps is None and effort.minutes is not None:
         room_s = effort.minutes * 60 - _VALIDATIONS * validation_s
         steps = max(_LEAST_STEPS, int(room_s / _step_s(learner, Feed(patches.training, recipe, world))))
-    final = _with_steps(recipe, steps or STEPS)
+    final = _with_steps(recipe, steps or request.usual_steps)
     same = lineage(final, origin, patches.training, patches.validation)
     return before, final, belongs(request.folder, same)
 

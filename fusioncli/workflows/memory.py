@@ -131,8 +131,9 @@ def pick_device(name: str) -> torch.device:
 
 
 def _window_mb(tiling: Tiling, bands: int, dtype: torch.dtype) -> float:
-    rule = tiling.rule
-    height, width = (rule.tile_px, rule.tile_px) if isinstance(rule, Blend) else tiling.largest_px  # a halo goes nowhere
+    height, width = tiling.largest_px
+    if isinstance(tiling.rule, Blend):  # the halo is not copied within the model
+        height = width = tiling.rule.tile_px
     samples = height * width * (bands * _TEMPORARIES + 3)
     return windows_at_once(tiling, bands) * samples * dtype.itemsize / 1e6
 

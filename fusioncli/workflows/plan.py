@@ -104,8 +104,8 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     pair, shift = open_registered(request.pair, method.coregister)
     sensor, sensor_note = choose_sensor(method.sensor, pair)
     if name == AUTO:
-        name, why = elect(pair, sensor, lambda each: _model(each, method, sensor, pair))
-    plain = _model(name, method, sensor, pair)
+        name, why = elect(pair, sensor, lambda each: model_for(each, method, sensor, pair))
+    plain = model_for(name, method, sensor, pair)
     _check_sensor(plain, sensor)
     model = _consistent(plain, sensor, pair, method.upsampler) if method.consistent else plain
     values = _values(output, pair)
@@ -145,7 +145,13 @@ def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
     return guess_sensor(tags, paths, pair.bands, pair.alignment.mean_gsd_ratio, bands)
 
 
-def _model(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) -> FusionModel | SceneMethod:
+def model_for(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) -> FusionModel | SceneMethod:
+    """The model of a name, with the settings of a job, for a scene that it fits.
+
+    Raises:
+        DataError: weights that are unusable or made for other images.
+        UsageError: a method for other scenes.
+    """
     weights = method.pan_weights or sensor.pan_weights
     if len(weights) != pair.bands:
         raise UsageError(

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 from torch import Tensor
 
 from fusioncli.config.identity import Identity
+from fusioncli.core.sensors import Sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.patch_arrays import Stack
 from fusioncli.io.patch_facts import PatchFacts
 from fusioncli.io.patch_writer import PatchNumbers
-from fusioncli.io.scene import PairRequest
+from fusioncli.io.scene import PairRequest, ScenePair
 from fusioncli.models.trained import check_fits, upsampler_of
 from fusioncli.ops.sampling import CentredSampling, Sampling, sampling_for
 from fusioncli.workflows.coregister import open_registered
@@ -49,6 +51,7 @@ class SceneCut:
         coregister: measure the shift between MS and PAN and take it out.
         seed: of what is left out of scenes that are larger than needed, and of the order.
         threads: workers.
+        overlap: how many patches a pixel of a small scene lies in, along either axis.
     """
 
     identity: Identity
@@ -58,6 +61,7 @@ class SceneCut:
     coregister: bool = False
     seed: int = 0
     threads: int = 1
+    overlap: int = 2
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def cut_scenes(pairs: Sequence[PairRequest], cut: SceneCut, progress: Progress) 
     training, validation = [], []
     for source in sources:
         learned, measured = _split(source, cut)
-        training += _blocks(source, learned, side)
+        training += _blocks(source, learned, side, cut.overlap)
         validation += shares_of(source, measured, (side, side))
     facts, ratio = _facts(sources), cut.identity.ratio
     training_images = _cut("training", _chosen(training, _TRAINING_BYTES, cut), cut, progress)
@@ -99,6 +103,12 @@ def cut_scenes(pairs: Sequence[PairRequest], cut: SceneCut, progress: Progress) 
         PatchSet(validation_images, facts, ratio, cut.seed, cut.patch_px),
         notes,
     )
+
+
+def held_out(pair: ScenePair, sensor: Sensor, cut: SceneCut) -> Rect:
+    """Where the validation patches of a scene lie: pixels of the degraded MS (DataError: it is too small)."""
+    source = PairSource(pair, sensor, scene_protocol(upsampler_of(cut.identity)), cut.identity.value_max, "")
+    return _split(source, cut)[1]
 
 
 def scene_protocol(upsampler: str) -> EvalProtocol:
@@ -154,7 +164,7 @@ def _open(pairs: Sequence[PairRequest], cut: SceneCut) -> tuple[list[PairSource]
         pair, _ = open_registered(files, cut.coregister)
         check_fits(cut.identity, cut.name, (pair.bands, pair.guide_bands), pair.alignment.ratio)
         sensor, note = choose_sensor(cut.sensor, pair)
-        sources.append(PairSource(pair, sensor, protocol, cut.identity.value_max, ""))
+        sources.append(PairSource(pair, sensor, protocol, cut.identity.value_max, "", cube=files.cube))
         notes += [*pair.notes, note]
     return sources, tuple(dict.fromkeys(filter(None, notes)))
 
@@ -169,16 +179,16 @@ def _split(source: PairSource, cut: SceneCut) -> tuple[Rect, Rect]:
         raise DataError(
             f"{source.facts.sources[0]}: {have} PAN px are too few to cut patches of {cut.patch_px} px at the "
             f"resolution of the MS for training and validation; {needed} x {cut.patch_px * ratio} are needed",
-            "use a larger scene, or fuse with the base as it is",
+            "use a larger scene, or fuse without learning from it",
         ) from error
     assert validation is not None
     return training, validation
 
 
-def _blocks(source: PairSource, area: Rect, side: int) -> list[Share]:
+def _blocks(source: PairSource, area: Rect, side: int, overlap: int) -> list[Share]:
     """Patches of an area; overlapping ones where there would be few."""
     few = (area.height // side) * (area.width // side) < _FEW
-    return shares_of(source, area, (side, max(1, side // 2) if few else side))
+    return shares_of(source, area, (side, max(1, side // overlap) if few else side))
 
 
 def _chosen(shares: Sequence[Share], limit: int, cut: SceneCut) -> list[Share]:
@@ -200,7 +210,8 @@ def _cut(name: str, shares: Sequence[Share], cut: SceneCut, progress: Progress) 
             f"no {name} patch of {cut.patch_px} px at the resolution of the MS is complete",
             "check nodata values and masks (`fusion info FILE`), or use a larger scene",
         )
-    numbers = _Known("float32", cut.identity.value_max, cut.name)
+    bound = inf if cut.identity.model().options.any_values else cut.identity.value_max
+    numbers = _Known("float32", bound, cut.name)
     work = in_order(f"cutting {name}", complete, lambda share: patches_of(share, numbers), cut.threads, progress)
     found = list(work)
     return {key: Stack(tuple(images[key].astype(np.float32) for images in found)) for key in found[0]}

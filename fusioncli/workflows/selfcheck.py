@@ -27,6 +27,7 @@ from fusioncli.io.parts import job_digest
 from fusioncli.io.patch_writer import PatchNumbers
 from fusioncli.io.scene import ScenePair
 from fusioncli.metrics.ergas import Ergas
+from fusioncli.metrics.sam import Sam
 from fusioncli.models.contract import FusionModel, SceneMethod, Window, fuse_image
 from fusioncli.models.statistics import Statistics, merge
 from fusioncli.workflows.evaluate.protocol import find_protocol
@@ -51,10 +52,12 @@ class Score:
     Attributes:
         method: its name.
         ergas: of all windows together; infinite where it failed.
+        sam: likewise, degrees.
     """
 
     method: str
     ergas: float
+    sam: float
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,14 @@ class _Sample:
     truth: torch.Tensor
 
 
-def compare(pair: ScenePair, sensor: Sensor, models: Models) -> list[Score]:
+def compare(pair: ScenePair, sensor: Sensor, models: Models, within: Rect | None = None) -> list[Score]:
     """Methods from the best to the worst; [] for a scene too small to tell.
 
     Args:
         pair: the aligned scene.
         sensor: figures for its bands.
         models: by name.
+        within: pixels of the degraded MS that are compared; None for the scene, but for its border where there is room.
 
     Raises:
         DataError: an input is damaged.
@@ -81,14 +85,14 @@ def compare(pair: ScenePair, sensor: Sensor, models: Models) -> list[Score]:
         cells = source.cells
     except DataError:  # smaller than one cell
         return []
-    margin = _MARGIN_CELLS if min(cells.height, cells.width) >= _ROOMY_CELLS else 0
-    areas = windows(cells.grow(-margin), _WINDOW_PX // pair.alignment.ratio)
+    margin = _MARGIN_CELLS if within or min(cells.height, cells.width) >= _ROOMY_CELLS else 0
+    areas = windows(within or cells.grow(-margin), _WINDOW_PX // pair.alignment.ratio)
     samples = [sample for area in areas if (sample := _sample(source, area, margin)) is not None]
     if not samples:
         return []
 
     def judge(name: str) -> Score:
-        return Score(name, _ergas(models[name], samples))
+        return Score(name, *_figures(models[name], samples))
 
     found = in_order("comparing", list(models), judge, _THREADS, lambda *_: None)
     return sorted(found, key=lambda score: score.ergas)
@@ -147,20 +151,22 @@ def _sample(source: PairSource, area: Rect, margin: int) -> _Sample | None:
     return _Sample(Window(images["ms"], images["pan"], known, core, ratio), images["gt"])
 
 
-def _ergas(model: FusionModel | SceneMethod, samples: Sequence[_Sample]) -> float:
+def _figures(model: FusionModel | SceneMethod, samples: Sequence[_Sample]) -> tuple[float, float]:
+    """ERGAS and SAM."""
     try:
         fitted = model if isinstance(model, FusionModel) else model.fit(_observed(model, samples))
-        index = Ergas(samples[0].window.ratio)
+        indices = Ergas(samples[0].window.ratio), Sam()
         for sample in samples:
             rows, cols = sample.window.core
             with torch.inference_mode():
                 fused = fuse_image(fitted, sample.window.ms, sample.window.pan)
             mask = None if sample.window.valid is None else sample.window.valid[..., rows, cols]
-            index.update(sample.truth[..., rows, cols].double(), fused[..., rows, cols].double(), mask=mask)
-        found = index.compute()
+            for index in indices:
+                index.update(sample.truth[..., rows, cols].double(), fused[..., rows, cols].double(), mask=mask)
+        ergas, sam = (index.compute() for index in indices)
     except DataError:  # no data, or nothing to see in these windows
-        return inf
-    return found if isfinite(found) else inf
+        return inf, inf
+    return ergas if isfinite(ergas) else inf, sam
 
 
 def _observed(method: SceneMethod, samples: Sequence[_Sample]) -> Statistics:

@@ -11,6 +11,8 @@ import pytest
 from affine import Affine
 from conftest import Pair, smooth_scene, write_raster
 
+from fusioncli.models.catalogue import CUBE_METHODS
+
 FINE = Affine(0.5, 0, 500000.0, 0, -0.5, 5700000.0)
 
 

@@ -164,7 +164,6 @@ class TestAdapt:
     @pytest.mark.parametrize(
         ("flags", "code", "error"),
         [
-            (["--adapt"], 2, "there is none"),
             (["--adapt", "--method", "gsa"], 2, "there is none"),
             (["--adapt", "--weights", "base.safetensors", "--adapter", "scene.safetensors"], 2, "there is none"),
             (["--steps", "5"], 2, "--steps goes with --adapt"),

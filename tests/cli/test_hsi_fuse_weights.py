@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from affine import Affine
 from conftest import Outcome, smooth_scene, write_raster
 from raster_files import rewritten, samples_of
 from refusals import assert_refused
+from safetensors.torch import load_file
 
 from fusioncli.cli import parsing
 from fusioncli.config.identity import Identity
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.core import tiling
+from fusioncli.models.infn.network import Infn
 from fusioncli.models.networks import build_network
 from fusioncli.models.weights import save_weights
 from fusioncli.ops.sampling import sampling_for
@@ -34,8 +37,8 @@ def write_infn(path: Path, bands: int = BANDS, guide_bands: int = GUIDE_BANDS, r
         {"arch": "infn", "bands": bands, "guide_bands": guide_bands, "ratio": ratio, "options": OPTIONS}
     )
     torch.manual_seed(0)
-    network = build_network(config)
-    torch.nn.init.normal_(network.head[-1].weight, std=0.1)
+    network = cast(Infn, build_network(config))
+    torch.nn.init.normal_(cast(torch.nn.Conv2d, network.head[-1]).weight, std=0.1)
     identity = Identity.of_model(config, value_max=VALUE_MAX, upsampler="lanczos", sensor="GENERIC")
     save_weights(path, network.state_dict(), identity)
     return path
@@ -73,8 +76,6 @@ def test_it_is_the_network(fusion: Fusion, cube: list[str], flags: list[str]) ->
     config = ModelConfig.model_validate(
         {"arch": "infn", "bands": BANDS, "guide_bands": GUIDE_BANDS, "ratio": RATIO, "options": OPTIONS}
     )
-    from safetensors.torch import load_file
-
     network = build_network(config)
     network.load_state_dict(load_file("infn.safetensors"))
     hsi, msi = (torch.from_numpy(samples_of(Path(f"{name}.tif"))[None].astype("float32")) for name in ("hsi", "msi"))

@@ -104,7 +104,7 @@ def test_errors_are_two_lines(fusion, tmp_path):
         f"error: {tmp_path}/x.pth is not a safetensors file",
         f"hint: it looks like a PyTorch file: fusion weights import ARCH {tmp_path}/x.pth",
     ]
-    assert fusion("weights", "show", tmp_path / "missing").code == 3
+    assert fusion("weights", "show", tmp_path / "missing.safetensors").code == 3
     assert fusion("weights").code == 2 and fusion("weights", "show").code == 2
 
 

@@ -10,9 +10,6 @@ import rasterio
 import torch
 from fusion_jobs import NAMES, SCENES, fuse, pixels, plain, plan, run, same_bits
 
-from fusioncli.config.architectures import PnnOptions
-from fusioncli.config.identity import Identity
-from fusioncli.config.recipe import ModelConfig
 from fusioncli.core import tiling
 from fusioncli.core.grid import Verdict
 from fusioncli.core.tiling import Blend, Rect, Tiling, Whole
@@ -20,8 +17,6 @@ from fusioncli.io.layer import Layer
 from fusioncli.io.scene import PairRequest, open_pair
 from fusioncli.models.contract import Card, SceneMethod, Window
 from fusioncli.models.statistics import Values
-from fusioncli.models.trained import Trained
-from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows import memory
 from fusioncli.workflows.engine import Engine
 from fusioncli.workflows.fuse import run_fusion
@@ -33,7 +28,6 @@ FLOAT = {"dtype": "float32", "nodata": 0.0}
 ONE_PART = 10_000
 CUTS = [(100, 2), (61, 3), (128, 3)]
 SOME = ["exp", "mtf-glp-fs"]
-LANCZOS = sampling_for("lanczos", 4, 4.0)
 PAN_CORNER = {"plain": (0, 0), "holes": (3, 5)}  # rows, columns from the corner of MS, PAN px
 
 
@@ -277,51 +271,6 @@ class TestBatches:
         monkeypatch.setattr(Layer, "_read_file", lambda self, *place: reads.append(place) or inner(self, *place))
         self.fuse(pairs["plain"], AttentiveModel(), ONE_PART)
         assert len(reads) == 2  # MS and PAN, not twice 20 tiles
-
-
-class Context(torch.nn.Module):
-    """A network for tiles of 64 px that adds to `lms` what depends on the whole tile; with gain 0, nothing."""
-
-    width = 5
-
-    def __init__(self, gain, halo_px=None):
-        super().__init__()
-        self.gain, self.halo_px = gain, halo_px
-
-    def rule(self, lms_reach_px):
-        return Blend(64, 16, lms_reach_px if self.halo_px is None else self.halo_px)
-
-    def forward(self, ms, lms, pan):
-        assert ms.shape[-2:] == (16, 16) and lms.shape[-2:] == pan.shape[-2:] == (64, 64)
-        return lms + self.gain * (pan - lms.mean((-1, -2), keepdim=True))
-
-
-class TestHalo:
-    """Tiles bring the surroundings that the upsampler needs."""
-
-    def model(self, *settings):
-        config = ModelConfig(arch="pnn", bands=4, ratio=4, options=PnnOptions())
-        return Trained(Context(*settings), Identity.of_model(config, value_max=2047.0), LANCZOS, "")
-
-    def fuse(self, pair, model, part_px=ONE_PART, threads=1):
-        job = plan(pair, "exp", part_px, threads, **FLOAT)
-        cut = Tiling.of(job.pair.alignment.scene, 4, model.card.rule, 4, job.pair.masked)
-        return pixels(run(replace(job, model=model, tiling=cut)).path)
-
-    def test_what_the_network_leaves_is_the_untiled_upsampling(self, pairs):
-        """At the scene's border too; fading leaves a rounding error of float32."""
-        ms = torch.from_numpy(pixels(pairs["plain"].ms)[None].astype("float32"))
-        lms = LANCZOS.upsample(ms)[0].numpy()
-        np.testing.assert_allclose(self.fuse(pairs["plain"], self.model(0.0)), lms, atol=2e-3)
-        bare = np.abs(self.fuse(pairs["plain"], self.model(0.0, 0)) - lms)
-        assert bare.max() > 1 and bare[:, :40, :40].max() < 2e-3
-
-    @pytest.mark.parametrize("scene", ["plain", "holes"])
-    def test_any_part_size_and_any_threads_give_the_same_bits(self, scene, pairs):
-        whole = self.fuse(pairs[scene], self.model(0.5))
-        assert whole.std() > 50
-        for part_px, threads in ((37, 3), (100, 2)):
-            assert same_bits(self.fuse(pairs[scene], self.model(0.5), part_px, threads), whole), (part_px, threads)
 
 
 def _weight(start, starts):

@@ -1,10 +1,12 @@
 """Every packaged recipe takes two steps; large networks are shrunk, and pre-training gives them backbones."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import rasterio
 import torch
-from training_runs import CrashError, Witness, write_patches
+from training_runs import CrashError, Witness, write_cubes, write_patches
 
 from fusioncli.config.load import load_stages, recipe_names
 from fusioncli.errors import DataError
@@ -17,12 +19,13 @@ from fusioncli.workflows.train.stages import train_stages
 
 SHORT = ["training.steps=2", "schedule.warmup_steps=0", "data.batch_size=2"]
 SHRUNK = {
+    "infn": {"width": 6, "blocks": 1, "hidden": [8], "latent": 4},
     "panadapter": TINY | {"ipt": TINY["ipt"] | {"queries": 5}},
     "edsr-pretraining": {"edsr": TINY["edsr"]},
     "ipt-pretraining": {"ipt": TINY["ipt"] | {"queries": 5}, "token_px": 3},
 }
 """Options by architecture."""
-PATCHES_PX = {"panadapter": 16, "edsr-pretraining": 12, "ipt-pretraining": 12}
+PATCHES_PX = {"infn": 16, "panadapter": 16, "edsr-pretraining": 12, "ipt-pretraining": 12}
 """Windows of tokens, multiples of the tasks' factors."""
 
 
@@ -81,16 +84,18 @@ def given(backbones):
 
 @pytest.fixture
 def patches(tmp_path):
-    def write(recipe, side_px=16):
-        kind = {"bands": recipe.model.bands, "ratio": recipe.model.ratio, "side_px": side_px}
-        write_patches(tmp_path / "train.h5", count=4, **kind)
-        write_patches(tmp_path / "validation.h5", count=2, seed=1, **kind)
+    def write_files(recipe, side_px=16):
+        model = recipe.model
+        kind = {"bands": model.bands, "ratio": model.ratio, "side_px": side_px}
+        write = partial(write_cubes, guide_bands=model.guide_bands) if model.arch == "infn" else write_patches
+        write(tmp_path / "train.h5", count=4, **kind)
+        write(tmp_path / "validation.h5", count=2, seed=1, **kind)
         return [f"data.train={tmp_path / 'train.h5'}", f"data.validation={tmp_path / 'validation.h5'}"]
 
-    return write
+    return write_files
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith(("pnn", "panadapter"))])
+@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("pretrain")])
 def test_packaged_recipes_train(name, tmp_path, backbones, patches):
     recipe, *others = shrunk(name)
     files = patches(recipe, recipe.data.patch_px)
@@ -198,3 +203,14 @@ def test_the_large_recipes_are_the_paper_s_network(name):
     assert (adapters.data.patch_px, adapters.data.batch_size) == (64, 32)
     rates = [(r.optimiser.learning_rate, r.optimiser.learning_rate * r.schedule.decay) for r in (priors, adapters)]
     assert np.allclose(rates, [(1e-3, 1e-5), (5e-4, 1e-6)])
+
+
+@pytest.mark.parametrize(("name", "ratio", "kept_px"), [("cave-x4", 4, 2), ("cave-x8", 8, 4), ("harvard-x4", 4, 2)])
+def test_the_recipes_of_cubes_are_those_of_the_papers(name, ratio, kept_px):
+    (recipe,) = load_stages(f"infn-{name}")
+    options = recipe.model.options
+    assert (recipe.model.bands, recipe.model.guide_bands, recipe.model.ratio) == (31, 3, ratio)
+    assert options == type(options)(phase_cells=(ratio - 1 - 2 * kept_px) / (2 * ratio))
+    assert (recipe.loss, recipe.data.patch_px, recipe.data.batch_size, recipe.data.augment) == ("l1", 64, 32, False)
+    assert recipe.optimiser.name == "adamw"
+    assert (recipe.optimiser.learning_rate, recipe.optimiser.weight_decay) == (1e-4, 1e-4)

@@ -1,9 +1,8 @@
 """Networks for hyperspectral images learn from the patches of `fusion simulate` and from published ones."""
 
-import h5py
 import numpy as np
 import pytest
-from training_runs import CrashError, Witness, write_patches
+from training_runs import CrashError, Witness, write_cubes, write_patches
 
 from fusioncli.config.load import load_recipe
 from fusioncli.config.problems import RecipeError
@@ -51,21 +50,6 @@ def folder(tmp_path, monkeypatch):
     write_cubes("train.h5")
     write_cubes("validation.h5", count=3, seed=1)
     return tmp_path
-
-
-def write_cubes(path, foreign=False, guide_bands=2, **options):
-    """Patches whose MSI shows the texture of all bands."""
-    images = write_patches(path, **({"bands": 6, "count": 6, "side_px": 24} | options))
-    names = {"gt": "GT", "ms": "LRHSI", "lms": "HSI_up", "pan": "RGB"} if foreign else {"ms": "hsi", "lms": "hsi_up"}
-    with h5py.File(path, "r+") as file:
-        for name in [*file]:
-            image = file.pop(name)[()]
-            if name == "pan":
-                image, name = np.concatenate([image] * guide_bands, 1), names.get(name, "msi")
-            file[names.get(name, name)] = image / 2047.0 if foreign else image
-        if foreign:
-            file.attrs.clear()
-    return images
 
 
 def request(folder, run, *sets):

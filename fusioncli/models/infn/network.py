@@ -69,13 +69,17 @@ class Infn(nn.Module):
         Returns:
             (N, L, H, W).
         """
+        return hsi_up + self.detail(hsi, hsi_up, msi, placement)
+
+    def detail(self, hsi: Tensor, hsi_up: Tensor, msi: Tensor, placement: Placement | None = None) -> Tensor:
+        """What `forward` adds to `hsi_up`."""
         size, fine = hsi.shape[-2:], msi.shape[-2:]
         placement = placement or Placement.of_ratio(fine[0] / size[0], fine[1] / size[1], self.options.phase_cells)
         lattice = placement.lattice((size[0], size[1]), (fine[0], fine[1]))
         thrifty = self.gradient_checkpointing and self.training
         guide = self.spatial(torch.cat([msi, hsi_up], 1), thrifty)
         latent = torch.cat([local.pool_guide(guide, lattice), self.spectral(hsi, thrifty)], 1)
-        return hsi_up + self.head(self.query(latent, guide, lattice, thrifty))
+        return self.head(self.query(latent, guide, lattice, thrifty))
 
     def query(self, latent: Tensor, guide: Tensor, lattice: Lattice, thrifty: bool = False) -> Tensor:
         """The learned function at every MSI pixel, strip by strip, so that its wide layers are never held whole.

@@ -45,7 +45,7 @@ class CrossFusion(nn.Module):
 
 
 class PlainFusion(nn.Module):
-    """What the transformer sees, added to a prior: in place of `CrossFusion`, for which the paper's ablation names none.
+    """What the transformer sees, added to a prior: the ablation without CTF, of which the paper says no more.
 
     It starts at 0 as well.
     """

@@ -1,0 +1,192 @@
+"""A job for a cube with a network of its own: INFN, trained on the job's scene alone, if that beats the methods.
+
+It learns one scale coarser, by Wald's protocol, as `finetune` does, from nothing. A strip of the scene is kept out of
+the training; there the network and every method for cubes fuse the same windows, and the better one does the job.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fusioncli.config.identity import Identity
+from fusioncli.config.recipe import ModelConfig
+from fusioncli.core.sensors import Sensor
+from fusioncli.errors import DataError, UsageError
+from fusioncli.io.files import check_writable, whole_file
+from fusioncli.io.patch_arrays import Stack
+from fusioncli.io.scene import ScenePair
+from fusioncli.models.catalogue import AUTO, CUBE_METHODS, WEIGHTS_SUFFIX
+from fusioncli.models.infn.subspace import SubspaceInfn
+from fusioncli.models.weights import save_weights
+from fusioncli.workflows.coregister import open_registered
+from fusioncli.workflows.finetune import Effort, FinetuneRequest, tune
+from fusioncli.workflows.memory import available_cores
+from fusioncli.workflows.plan import choose_sensor, model_for
+from fusioncli.workflows.requests import FuseRequest
+from fusioncli.workflows.scene_patches import SceneCut, ScenePatches, cut_scenes, held_out
+from fusioncli.workflows.selfcheck import Score, compare
+from fusioncli.workflows.train.events import Listener, Prepared
+
+_PATCH_PX, _OVERLAP = 32, 4
+_COMPONENTS, _FEW_BANDS = 10, 16
+_OPTIONS = {"width": 32, "blocks": 2, "hidden": (64, 64)}
+
+
+@dataclass(frozen=True)
+class SceneNetworkReport:
+    """What came out.
+
+    Attributes:
+        weights: of the network.
+        classical: the best method for cubes on the strip that was held out.
+        network: the network there.
+        steps: optimiser steps of the run.
+        patches: how many trained and how many validated.
+        notes: what the user should know.
+    """
+
+    weights: Path
+    classical: Score
+    network: Score
+    steps: int
+    patches: tuple[int, int]
+    notes: tuple[str, ...]
+
+    @property
+    def improved(self) -> bool:
+        """Whether the network does the job."""
+        return self.network.ergas < self.classical.ergas
+
+
+@dataclass(frozen=True)
+class SceneNetwork:
+    """What is learned before a job is done.
+
+    Attributes:
+        job: without a method.
+        request: of the run, whose folder is kept until the job is done: an interrupted job takes up where it was left.
+        save_to: where the weights go in the end, or None.
+    """
+
+    job: FuseRequest
+    request: FinetuneRequest
+    save_to: Path | None
+
+    def learn(self, listener: Listener) -> SceneNetworkReport:
+        """Train and compare.
+
+        Raises:
+            DataError: unusable files, a scene that is too small, or learning diverges.
+            KeyboardInterrupt: somebody asked to leave.
+        """
+        pair, _ = open_registered(self.job.pair, False)
+        sensor, _ = choose_sensor(self.job.method.sensor, pair)
+        cut = self._cut(pair)
+        patches = cut_scenes(self.request.pairs, cut, lambda *step: listener(Prepared(*step)))
+        identity = cut.identity.changed(sensor=patches.training.facts.sensor)
+        self.request.folder.mkdir(exist_ok=True)
+        _write_start(self.request.base, identity, patches, self.request.effort.seed)
+        tuned = tune(self.request, identity, patches, listener)
+        scores = self._scores(pair, sensor, cut, tuned.found.path)
+        counts = len(patches.training), len(patches.validation)
+        return SceneNetworkReport(tuned.found.path, *scores, tuned.steps, counts, patches.notes)
+
+    def job_after(self, report: SceneNetworkReport) -> FuseRequest:
+        """The job with the better one of network and method."""
+        chosen = {"weights": report.weights} if report.improved else {"name": report.classical.method}
+        return replace(self.job, method=replace(self.job.method, **chosen))
+
+    def finish(self) -> None:
+        """Keep the weights, if somebody wants them, and delete the folder of the run."""
+        learned = self.request.folder / f"weights{WEIGHTS_SUFFIX}"
+        if self.save_to is not None and learned.is_file():
+            with whole_file(self.save_to) as temporary:
+                shutil.copyfile(learned, temporary)
+        self.request.clear()
+
+    def _cut(self, pair: ScenePair) -> SceneCut:
+        ratio, bands = pair.alignment.ratio, pair.bands
+        count = bands if bands <= _FEW_BANDS else _COMPONENTS
+        images = {"bands": bands, "guide_bands": pair.guide_bands, "ratio": ratio}
+        model = ModelConfig.model_validate({"arch": "infn", "options": {**_OPTIONS, "components": count}, **images})
+        identity = Identity.of_model(model, value_max=1.0, upsampler=self.job.method.upsampler)
+        side = max(2, _PATCH_PX // ratio) * ratio
+        seed, threads = self.request.effort.seed, self.request.threads or available_cores()
+        name, sensor = self.request.base.name, self.job.method.sensor
+        return SceneCut(identity, name, side, sensor, seed=seed, threads=threads, overlap=_OVERLAP)
+
+    def _scores(self, pair: ScenePair, sensor: Sensor, cut: SceneCut, weights: Path) -> tuple[Score, Score]:
+        """Of the best method for cubes, and of the network."""
+        names = [*(method.name for method in CUBE_METHODS), str(weights)]
+        models = {name: model_for(name, self.job.method, sensor, pair) for name in names}
+        scores = compare(pair, sensor, models, held_out(pair, sensor, cut))
+        by_network = {score.method == str(weights): score for score in reversed(scores)}
+        if len(by_network) < 2:
+            raise DataError(
+                "the strip that is held out of the training holds too little data to compare methods on",
+                "fuse without --adapt",
+            )
+        return by_network[False], by_network[True]
+
+
+def plan_scene_network(job: FuseRequest, effort: Effort, save_to: Path | None) -> SceneNetwork:
+    """Plan it; writes nothing.
+
+    Args:
+        job: of a cube, without a method.
+        effort: how long to learn.
+        save_to: where to keep the weights, or None.
+
+    Raises:
+        UsageError: the job has a method.
+        DataError: the weights cannot be written.
+    """
+    method, path = job.method, job.output.path
+    if method.weights is not None or method.name.lower() != AUTO:
+        raise UsageError(
+            "--adapt trains a network on this scene and compares it with every method for cubes",
+            "leave out --method and --weights, or --adapt",
+        )
+    if save_to is not None:
+        if save_to.suffix != WEIGHTS_SUFFIX:
+            raise UsageError(
+                f"--save-weights takes a file {WEIGHTS_SUFFIX}, got {save_to}",
+                f"name it {save_to.stem}{WEIGHTS_SUFFIX}",
+            )
+        check_writable(save_to, job.output.overwrite, 0)
+    folder = path.with_name(path.name + ".adapt")
+    start = folder / f"start{WEIGHTS_SUFFIX}"
+    request = FinetuneRequest(
+        (job.pair,),
+        start,
+        start,
+        folder,
+        overwrite=True,
+        effort=effort,
+        sensor=method.sensor,
+        device=job.resources.device,
+        threads=job.resources.threads,
+        fresh=True,
+    )
+    return SceneNetwork(job, request, save_to)
+
+
+def _write_start(path: Path, identity: Identity, patches: ScenePatches, seed: int) -> None:
+    """A network that gives the upsampled HSI, with the directions and scales of the training patches."""
+    model, stacks = identity.model(), patches.training.stacks
+    torch.manual_seed(seed)
+    network = SubspaceInfn(model.bands, model.guide_bands, model.options, model.ratio)  # pyright: ignore[reportArgumentType] - of an infn
+    network.adjust(_pixels(stacks["gt"]), _pixels(stacks["msi"]))
+    save_weights(path, network.state_dict(), identity)
+
+
+def _pixels(stack: Stack) -> torch.Tensor:
+    """(bands, pixels) of all patches."""
+    parts: Sequence[np.ndarray] = stack.parts
+    return torch.from_numpy(np.concatenate([part.swapaxes(0, 1).reshape(part.shape[1], -1) for part in parts], 1))

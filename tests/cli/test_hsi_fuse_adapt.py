@@ -1,0 +1,117 @@
+"""`fusion hsi-fuse --adapt`: it learns, takes the better one, the same again, and refuses what makes no sense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from conftest import Outcome, smooth_scene, write_raster
+from raster_files import samples_of
+from refusals import assert_refused
+from training_runs import Witness
+
+from fusioncli.io.scene import PairRequest
+from fusioncli.io.weights import read_header
+from fusioncli.workflows import scene_network
+from fusioncli.workflows.finetune import Effort
+from fusioncli.workflows.memory import Resources
+from fusioncli.workflows.requests import FuseRequest, OutputRequest
+from fusioncli.workflows.scene_network import plan_scene_network
+from fusioncli.workflows.selfcheck import Score
+from fusioncli.workflows.train.events import Validated
+
+FINE = Affine(10, 0, 500000.0, 0, -10, 5700000.0)
+BANDS, RATIO = 18, 2
+ADAPT = ["--adapt", "--steps", 20, "--device", "cpu"]
+Fusion = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def cube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Flags of a scene of 64 x 24 HSI px, and a network that is small enough for it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
+    monkeypatch.setattr(scene_network, "_PATCH_PX", 16)
+    monkeypatch.setattr(scene_network, "_COMPONENTS", 3)
+    monkeypatch.setattr(scene_network, "_OPTIONS", {"width": 6, "blocks": 1, "hidden": (8,), "latent": 6})
+    fine = smooth_scene(BANDS, 64 * RATIO, 24 * RATIO)
+    hsi = fine.reshape(BANDS, 64, RATIO, 24, RATIO).mean((2, 4))
+    write_raster(Path("hsi.tif"), hsi.round().astype("uint16"), FINE @ Affine.scale(RATIO))
+    write_raster(Path("msi.tif"), fine[[2, 9, 15]].round().astype("uint16"), FINE)
+    return ["--hsi", "hsi.tif", "--msi", "msi.tif"]
+
+
+@pytest.fixture
+def favoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network wins, whatever it has learned."""
+
+    def compare(pair: object, sensor: object, models: dict, within: object) -> list[Score]:
+        return [Score(name, float(place), 1.0) for place, name in enumerate(reversed(models))]
+
+    monkeypatch.setattr(scene_network, "compare", compare)
+
+
+def fuse(fusion: Fusion, cube: list[str], output: str, *flags: object) -> tuple[np.ndarray, str]:
+    outcome = fusion("hsi-fuse", *cube, "-o", output, *flags)
+    assert (outcome.code, outcome.last_line) == (0, output), outcome.stderr
+    return samples_of(Path(output)), outcome.stderr
+
+
+def test_it_learns() -> None:
+    pair = PairRequest(("hsi.tif",), ("msi.tif",), cube=True)
+    job = FuseRequest(pair, OutputRequest(Path("fused.tif")), resources=Resources(1, device="cpu"))
+    witness = Witness()
+    report = plan_scene_network(job, Effort(60), None).learn(witness)
+    first, *later = (event.figures["ERGAS"] for event in witness.of(Validated))
+    assert min(later) < 0.8 * first
+    assert report.steps == 60 and min(report.patches) > 0
+    identity = read_header(report.weights).identity
+    assert (identity.arch, identity.bands, identity.guide_bands, identity.ratio) == ("infn", BANDS, 3, RATIO)
+    assert identity.arch_config["components"] == 3
+
+
+def test_the_better_one_fuses(fusion: Fusion, cube: list[str], tmp_path: Path) -> None:
+    """Bands are multiples of what the MSI shows: a linear method is hard to beat in 20 steps."""
+    before = {path.name for path in tmp_path.iterdir()}
+    fused, said = fuse(fusion, cube, "fused.tif", *ADAPT, "--save-weights", "kept.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} - before == {"fused.tif", "kept.safetensors"}
+    assert "on ground that was held out of the training: hyper-" in said
+    method = said.split("so the scene is fused with ")[1].split()[0]
+    np.testing.assert_array_equal(fuse(fusion, cube, "classical.tif", "--method", method)[0], fused)
+    fuse(fusion, cube, "again.tif", *ADAPT, "--save-weights", "again.safetensors")
+    assert Path("again.safetensors").read_bytes() == Path("kept.safetensors").read_bytes()
+
+
+def test_the_network_fuses(fusion: Fusion, cube: list[str], favoured: None) -> None:
+    fused, said = fuse(fusion, cube, "fused.tif", *ADAPT, "--save-weights", "kept.safetensors")
+    assert "no better" not in said
+    np.testing.assert_array_equal(fuse(fusion, cube, "kept.tif", "--weights", "kept.safetensors")[0], fused)
+    assert (fused != fuse(fusion, cube, "plain.tif", "--method", "exp")[0]).mean() > 0.1
+
+
+def test_a_dry_run_learns_nothing(fusion: Fusion, cube: list[str], tmp_path: Path) -> None:
+    before = {path.name for path in tmp_path.iterdir()}
+    assert fusion("hsi-fuse", *cube, "--adapt", "-o", "fused.tif", "--dry-run").code == 0
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "error"),
+    [
+        (["--adapt", "--method", "cnmf"], 2, "--adapt trains a network on this scene"),
+        (["--adapt", "--weights", "some.safetensors"], 2, "--adapt trains a network on this scene"),
+        (["--adapt", "--steps", "5", "--minutes", "1"], 2, "both say how long"),
+        (["--steps", "5"], 2, "--steps goes with --adapt"),
+        (["--save-weights", "a.safetensors"], 2, "--save-weights goes with --adapt"),
+        (["--adapt", "--save-weights", "a.tif"], 2, "--save-weights takes a file .safetensors"),
+        (["--adapt", "--save-weights", "old.safetensors"], 3, "old.safetensors exists already"),
+        (["--adapt", "--bounds", "500000,5700000,500400,5699600"], 3, "are too few to cut patches"),
+    ],
+)
+def test_refusals(fusion: Fusion, cube: list[str], flags: list[str], code: int, error: str) -> None:
+    Path("old.safetensors").touch()
+    assert_refused(fusion("hsi-fuse", *cube, *flags, "-o", "fused.tif"), code, error)
+    assert not Path("fused.tif").exists()
