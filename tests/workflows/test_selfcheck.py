@@ -1,6 +1,7 @@
 """Methods are compared on windows of the scene itself: where they lie, what comes out, and that it is remembered."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -123,8 +124,9 @@ def test_auto_takes_the_best_and_says_what_it_expects(tmp_path):
     files = plain(tmp_path)
     job = plan(files, "auto")
     [note] = [note for note in job.notes if "expected ERGAS" in note]
-    assert note.startswith(f"method {job.model.card.name}: expected ERGAS ")
-    assert all(name in note for name in ("mtf-glp-fs", "mtf-glp-hpm", "gsa", "bt-h"))
+    names = ("generic-pansharpen-x4", "mtf-glp-fs", "mtf-glp-hpm", "gsa", "bt-h")
+    expected = {name: float(re.search(rf"{name}:?(?: expected ERGAS)? ([\d.]+)", note)[1]) for name in names}
+    assert note.startswith(f"method {min(expected, key=expected.get)}: expected ERGAS ")
     fused = pixels(run(job).path)
     assert same_bits(fuse(files, job.model.card.name), fused)
 
@@ -133,15 +135,14 @@ def test_weights_that_fit_take_part(tmp_path):
     save_generic(cache_folder())
     job = plan(plain(tmp_path), "auto")
     [note] = [note for note in job.notes if "expected ERGAS" in note]
-    assert "(any " in note and job.model.card.name == "mtf-glp-hpm"
+    assert ", any " in note
 
 
 def test_weights_that_do_badly_are_not_taken(tmp_path):
     save_generic(cache_folder(), spoiled=2.0)
     job = plan(plain(tmp_path), "auto")
-    assert job.model.card.name != "refiner"
     [note] = [note for note in job.notes if "expected ERGAS" in note]
-    assert "any " in note
+    assert ", any " in note and not note.startswith("method any")
 
 
 def test_weights_of_another_ratio_or_kind_do_not_take_part(tmp_path):
