@@ -48,9 +48,7 @@ class Taps:
         return max(-self.first, self.first + len(self.weights[0]) - self.step)
 
 
-def sampled(
-    kernel: Callable[[np.ndarray], np.ndarray], centres: np.ndarray, radius: float, step: int
-) -> Taps:
+def sampled(kernel: Callable[[np.ndarray], np.ndarray], centres: np.ndarray, radius: float, step: int) -> Taps:
     """Sample a continuous kernel around each output centre, rows normalised to sum 1.
 
     Args:

@@ -50,9 +50,7 @@ def mtf_filter(x: Tensor, gains: Sequence[float], ratio: float) -> Tensor:
 
 def mtf_degrade(x: Tensor, gains: Sequence[float], ratio: int) -> Tensor:
     """`decimate(mtf_filter(x, …))` without computing the pixels that decimation drops."""
-    return per_gain(
-        x, gains, lambda bands, gain: filter2d(bands, kernels.mtf_kernel(gain, ratio), every=ratio)
-    )
+    return per_gain(x, gains, lambda bands, gain: filter2d(bands, kernels.mtf_kernel(gain, ratio), every=ratio))
 
 
 def gaussian_lowpass(x: Tensor, ratio: float) -> Tensor:

@@ -3,8 +3,8 @@
     python tests/benchmarks/metrics_speed.py [--size 2048]
 
 1. Q2n against a straightforward numpy port of its definition (the tests' oracle), both on one thread.
-2. The whole reduced-resolution suite against the fusion that it judges (observe, fuse and write with the default
-   method), both on all cores, on a scene of size x size with 4 bands.
+2. The whole reduced-resolution suite against the fusion that it judges (observe, fuse and write with `--fast`), both
+   on all cores, on a scene of size x size with 4 bands.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ from fusioncli.io.scene import PairRequest  # noqa: E402
 from fusioncli.metrics.cut import Cut  # noqa: E402
 from fusioncli.metrics.q2n import Q2n  # noqa: E402
 from fusioncli.metrics.suites import SuiteSettings, suite  # noqa: E402
+from fusioncli.models.catalogue import FAST  # noqa: E402
 from fusioncli.workflows.fuse import run_fusion  # noqa: E402
 from fusioncli.workflows.memory import available_cores  # noqa: E402
 from fusioncli.workflows.plan import plan_fusion  # noqa: E402
-from fusioncli.workflows.requests import FuseRequest, OutputRequest  # noqa: E402
+from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest  # noqa: E402
 from fusioncli.workflows.workers import in_order  # noqa: E402
 
 
@@ -91,6 +92,7 @@ def compare_suite(size: int) -> None:
         request = FuseRequest(
             PairRequest((str(folder / "ms.tif"),), str(folder / "pan.tif")),
             OutputRequest(folder / "out.tif", overwrite=True),
+            MethodRequest(FAST),
         )
         fusing = best(lambda: run_fusion(plan_fusion(request), lambda *_: None))
     measuring = best(measure)

@@ -131,10 +131,10 @@ def test_south_up(fusion, tmp_path, flip):
 def test_pan_further_west(fusion, tmp_path):
     """The result is the intersection, on its ground; away from the edge as if PAN had no further columns."""
     pair = gentle_pair(tmp_path, dtype="uint16")
-    expected = fused(fusion, pair, tmp_path / "expected.tif")
+    expected = fused(fusion, pair, tmp_path / "expected.tif", "--fast")
     west = np.concatenate([np.full((1, 256, 10), 999, "uint16"), samples_of(pair.pan)], axis=2)
     pan = rewritten(pair.pan, "west.tif", west, transform=FINE @ Affine.translation(-10, 0))
-    result = fused(fusion, replace(pair, pan=pan), tmp_path / "fused.tif")
+    result = fused(fusion, replace(pair, pan=pan), tmp_path / "fused.tif", "--fast")
     with rasterio.open(tmp_path / "fused.tif") as dataset:
         assert dataset.transform == FINE
         assert dataset.nodata is None

@@ -75,7 +75,7 @@ def shoot(rng: np.random.Generator, sensor: Sensor, framing: Framing) -> Shot:
     scene = _repainted(rng, landscape(int(rng.integers(2**62)), shape, rng.uniform(*_PIXEL_M), sun))
     seen = scene.observe(filters, Atmosphere(rng.uniform(0.004, 0.05), rng.uniform(0.1, 0.3)))
     exposure = Exposure(rng.uniform(0.5, 1.4), rng.uniform(0.0, 0.04), rng.uniform(0.3, 2.0))
-    off_px = rng.uniform(-1, 1, 2) ** 3 * framing.misregistration_px
+    off_px = (rng.uniform(-1, 1, 2) ** 3 * framing.misregistration_px).tolist()
     sampled = _moved(seen[:-1], [framing.ms_phase_px] * 2)
     ms = [sample(band, ratio * OVERSAMPLING, gain) for band, gain in zip(sampled, sensor.ms_mtf, strict=True)]
     truth = [sample(band, OVERSAMPLING, gain) for band, gain in zip(seen[:-1], sensor.ms_mtf, strict=True)]
