@@ -74,7 +74,7 @@ def commands(ms: Path, pan: Path, out: Path) -> dict[str, list[str]]:
     if otb := shutil.which("otbcli_BundleToPerfectSensor"):
         found["OTB BundleToPerfectSensor rcs"] = [otb, "-inp", str(pan), "-inxs", str(ms), "-out", str(out), "uint16"]
     found["fusion --method brovey, default COG"] = [*fusion, *files, "--method", "brovey"]
-    found["fusion, all defaults"] = [*fusion, *files]
+    found["fusion --fast, default COG"] = [*fusion, *files, "--fast"]
     return found
 
 
