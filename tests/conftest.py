@@ -54,6 +54,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, training takes one thread: two on small tensors only wait for each other."""
+    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
+
+
 def write_raster(path: Path, samples: np.ndarray, transform: Affine | None = None, **profile: object) -> Path:
     """Write (bands, h, w) samples as a GeoTIFF; without a transform it has no georeferencing."""
     samples = np.atleast_3d(samples) if samples.ndim == 3 else samples[None]

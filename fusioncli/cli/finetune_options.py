@@ -12,9 +12,12 @@ from typer import Option
 from fusioncli.cli.options import (
     INPUT,
     OUTPUT,
+    Coregister,
     Device,
     IgnoreGeoref,
     OverwriteFiles,
+    PairsMs,
+    PairsPan,
     SensorName,
     SrcNodata,
     Threads,
@@ -46,29 +49,15 @@ Seed = Annotated[
 class FinetuneScenes:
     """What is learned from."""
 
-    ms: Annotated[
-        list[str],
-        Option(
-            "--ms",
-            metavar="FILE",
-            rich_help_panel=INPUT,
-            help="Multispectral raster; repeat for more pairs, in the order of --pan. Band files are stacked.",
-        ),
-    ]
-    pan: Annotated[
-        list[str],
-        Option("--pan", metavar="FILE", rich_help_panel=INPUT, help="Panchromatic raster; repeat for more pairs."),
-    ]
+    ms: PairsMs
+    pan: PairsPan
     base: Annotated[
         Path, Option("--base", metavar="FILE", rich_help_panel=INPUT, help="Weights of the network to start from.")
     ]
     sensor: SensorName = None
     src_nodata: SrcNodata = None
     ignore_georef: IgnoreGeoref = False
-    coregister: Annotated[
-        bool,
-        Option("--coregister", rich_help_panel=INPUT, help="Measure the MS-PAN shift and take it out."),
-    ] = False
+    coregister: Coregister = False
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from fusioncli.cli.options import (
     SensorName,
     SrcNodata,
 )
-from fusioncli.cli.pansharpen import clipping_notes, output_request, plan_facts
+from fusioncli.cli.pansharpen import carry_out, clipping_notes, output_request, plan_facts
 from fusioncli.cli.train import training_display
 from fusioncli.cli.vocabulary import cube_words, in_cube_words
 from fusioncli.models.catalogue import AUTO, CUBE_METHODS
@@ -100,7 +100,6 @@ def hsi_fuse(
     """
     from fusioncli.io.environment import gdal_environment
     from fusioncli.workflows.consistency import check_consistency
-    from fusioncli.workflows.fuse import run_fusion
     from fusioncli.workflows.plan import plan_fusion
 
     render.listen_to_gdal(common)
@@ -113,12 +112,9 @@ def hsi_fuse(
         render.notes([in_cube_words(note) for note in plan.notes], common)
         facts = plan_facts(plan)
         facts["reason"] = in_cube_words(facts["reason"])
-        if run.dry_run:
-            render.result(render.table(list(facts.items())), facts, common)
+        report = carry_out(plan, facts, run.dry_run, common)
+        if report is None:
             return
-        render.details([f"{name}: {value}" for name, value in facts.items()], common)
-        with render.progress_bar(common) as progress:
-            report = run_fusion(plan, progress)
         if network is not None:
             network.finish()
         render.notes(clipping_notes(plan, report), common)

@@ -42,6 +42,22 @@ SensorName = Annotated[
     Option(metavar="NAME", rich_help_panel=METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
 ]
 OverwriteFiles = Annotated[bool, Option("--overwrite", rich_help_panel=OUTPUT, help="Replace existing files.")]
+PairsMs = Annotated[
+    list[str],
+    Option(
+        "--ms",
+        metavar="FILE",
+        rich_help_panel=INPUT,
+        help="Multispectral raster; repeat for more pairs, in the order of --pan. Band files are stacked.",
+    ),
+]
+PairsPan = Annotated[
+    list[str],
+    Option("--pan", metavar="FILE", rich_help_panel=INPUT, help="Panchromatic raster; repeat for more pairs."),
+]
+Coregister = Annotated[
+    bool, Option("--coregister", rich_help_panel=INPUT, help="Measure the MS-PAN shift and take it out.")
+]
 Threads = Annotated[str, Option("-j", "--threads", metavar="N|ALL_CPUS", rich_help_panel=RUN, help="Parallel workers.")]
 MemLimit = Annotated[int, Option(metavar="MB", min=64, rich_help_panel=RUN, help="Memory to stay within.")]
 Device = Annotated[str, Option("--device", metavar="NAME", rich_help_panel=RUN, help="auto, cpu, cuda or cuda:N.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,29 +38,37 @@ def pansharpen(
     Example: fusion pansharpen --ms scene_ms.tif --pan scene_pan.tif -o fused.tif
     """
     from fusioncli.io.environment import gdal_environment
-    from fusioncli.workflows.fuse import run_fusion
     from fusioncli.workflows.plan import plan_fusion
 
     render.listen_to_gdal(common)
     with gdal_environment(run.mem_limit, common.gdal_config):
         request = fuse_request(pair, method, output, run)
         adaptation = adapt.adaptation(request)
-        plan = plan_fusion(request)
+        plan = plan_fusion(request if adaptation is None else adaptation.job)
         if adaptation is not None and not run.dry_run:
             plan = plan_fusion(adapt_to(adaptation, common))
         render.notes(plan.notes, common)
         facts = plan_facts(plan)
-        if run.dry_run:
-            render.result(render.table(list(facts.items())), facts, common)
+        report = carry_out(plan, facts, run.dry_run, common)
+        if report is None:
             return
-        render.details([f"{name}: {value}" for name, value in facts.items()], common)
-        with render.progress_bar(common) as progress:
-            report = run_fusion(plan, progress)
         if adaptation is not None:
             adaptation.finish()
     render.notes(clipping_notes(plan, report), common)
     facts |= {"clipped": report.clipped, "reused_parts": report.reused}
     render.result(str(report.path), facts, common)
+
+
+def carry_out(plan: FusePlan, facts: Mapping[str, Any], dry_run: bool, common: CommonOptions) -> FuseReport | None:
+    """Do a planned job under a progress bar; or only print its facts, which gives None."""
+    from fusioncli.workflows.fuse import run_fusion
+
+    if dry_run:
+        render.result(render.table(list(facts.items())), dict(facts), common)
+        return None
+    render.details([f"{name}: {value}" for name, value in facts.items()], common)
+    with render.progress_bar(common) as progress:
+        return run_fusion(plan, progress)
 
 
 def clipping_notes(plan: FusePlan, report: FuseReport) -> list[str]:

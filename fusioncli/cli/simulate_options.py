@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from fusioncli.cli.options import INPUT, OUTPUT, DryRun, IgnoreGeoref, OverwriteFiles, SrcNodata, Threads
+from fusioncli.cli.options import (
+    INPUT,
+    OUTPUT,
+    Coregister,
+    DryRun,
+    IgnoreGeoref,
+    OverwriteFiles,
+    PairsMs,
+    PairsPan,
+    SrcNodata,
+    Threads,
+)
 
 _PATCHES, _SCENES = "Patches", "Scenes"
 
@@ -25,19 +36,8 @@ class PlaceOptions:
 class SceneOptions:
     """Which scenes patches are cut from."""
 
-    ms: Annotated[
-        list[str],
-        Option(
-            "--ms",
-            metavar="FILE",
-            rich_help_panel=INPUT,
-            help="Multispectral raster; repeat for more pairs, in the order of --pan. Band files are stacked.",
-        ),
-    ] = field(default_factory=list)
-    pan: Annotated[
-        list[str],
-        Option("--pan", metavar="FILE", rich_help_panel=INPUT, help="Panchromatic raster; repeat for more pairs."),
-    ] = field(default_factory=list)
+    ms: PairsMs = field(default_factory=list)
+    pan: PairsPan = field(default_factory=list)
     hsi: Annotated[
         list[str],
         Option(
@@ -80,10 +80,7 @@ class SceneOptions:
     ] = None
     src_nodata: SrcNodata = None
     ignore_georef: IgnoreGeoref = False
-    coregister: Annotated[
-        bool,
-        Option("--coregister", rich_help_panel=INPUT, help="Measure the MS-PAN shift and take it out."),
-    ] = False
+    coregister: Coregister = False
 
 
 @dataclass(frozen=True)

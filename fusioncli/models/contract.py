@@ -36,6 +36,7 @@ class Card:
             the others can still be trusted.
         width: bands of the image that a classical method fuses in as much memory; 0 for no inner layers.
         guide_bands: number of bands of the guide the model was made for, or None for any; 1 is PAN.
+        upsampler: what makes its `lms`, if that came with its weights; "" for the one that the job names.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Card:
     per_band: bool = False
     width: int = 0
     guide_bands: int | None = 1
+    upsampler: str = ""
 
     def held_bands(self, bands: int, guide_bands: int = 1) -> int:
         """How many bands to reckon with when memory is planned."""

@@ -43,17 +43,21 @@ class Trained:
     _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     @property
-    def upsampler(self) -> str:
-        """What makes `lms`."""
-        return upsampler_of(self.identity)
-
-    @property
     def card(self) -> Card:
         """How it may be used; with the toolbox's upsampler a scene is one window."""
         network = cast(Network, self.network)
         rule = Untiled() if self.sampling.literal else network.rule(self.sampling.reach_px())
         known, width = self.identity, network.width
-        return Card(known.arch, rule, known.bands, known.ratio, self.origin, width=width, guide_bands=known.guide_bands)
+        return Card(
+            known.arch,
+            rule,
+            known.bands,
+            known.ratio,
+            self.origin,
+            width=width,
+            guide_bands=known.guide_bands,
+            upsampler=upsampler_of(known),
+        )
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w) and guide (N, M, H, W), DN, to (N, B, H, W), DN.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fusioncli.errors import UsageError
-from fusioncli.io.files import check_writable, whole_file
 from fusioncli.io.scene import open_pair
 from fusioncli.models.catalogue import AUTO, REFINER, WEIGHTS_SUFFIX
 from fusioncli.models.registry import packaged_weights
 from fusioncli.workflows.auto import base_of
-from fusioncli.workflows.finetune import Effort, FinetuneReport, FinetuneRequest, finetune
+from fusioncli.workflows.finetune import Effort, FinetuneReport, FinetuneRequest, check_kept, finetune
 from fusioncli.workflows.requests import FuseRequest
 from fusioncli.workflows.train.events import Listener
 
@@ -44,10 +42,7 @@ class Adaptation:
 
     def finish(self) -> None:
         """Keep the adapter, if somebody wants it, and delete the folder of the run."""
-        if self.save_to is not None and self.request.output.is_file():
-            with whole_file(self.save_to) as temporary:
-                shutil.copyfile(self.request.output, temporary)
-        self.request.clear()
+        self.request.finish(self.request.output, self.save_to)
 
 
 def plan_adaptation(job: FuseRequest, effort: Effort, save_to: Path | None) -> Adaptation:
@@ -66,16 +61,11 @@ def plan_adaptation(job: FuseRequest, effort: Effort, save_to: Path | None) -> A
     base = base_of(method.name, method.weights)
     if base is None and method.name in (AUTO, REFINER):
         base = packaged_weights(open_pair(job.pair).alignment.ratio)
+        job = replace(job, method=replace(method, weights=base))
     if base is None or method.adapter is not None:
         hint = "leave out --method and --adapter, or give a network: --weights FILE.safetensors"
         raise UsageError("--adapt fits a trained network to the scene, and there is none", hint)
-    if save_to is not None:
-        if save_to.suffix != WEIGHTS_SUFFIX:
-            raise UsageError(
-                f"--save-adapter takes a file {WEIGHTS_SUFFIX}, got {save_to}",
-                f"name it {save_to.stem}{WEIGHTS_SUFFIX}",
-            )
-        check_writable(save_to, job.output.overwrite, 0)
+    check_kept(save_to, "--save-adapter", job.output.overwrite)
     folder = path.with_name(path.name + ".adapt")
     request = FinetuneRequest(
         (job.pair,),

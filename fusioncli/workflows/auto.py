@@ -16,6 +16,7 @@ from fusioncli.io.scene import ScenePair
 from fusioncli.io.weights import read_header, weight_files
 from fusioncli.models.catalogue import AUTO, FAST, FAST_FOR_CUBES, NETWORKS, WEIGHTS_SUFFIX, find_method
 from fusioncli.models.contract import FusionModel, SceneMethod
+from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows.selfcheck import compare_once
 
 _CLASSICAL = (FAST, "mtf-glp-hpm", "gsa", "bt-h")  # the best of each family
@@ -58,28 +59,32 @@ def choose_method(
     return AUTO, ""
 
 
-def elect(pair: ScenePair, sensor: Sensor, build: Build) -> tuple[str, str]:
+def elect(pair: ScenePair, sensor: Sensor, upsampler: str, build: Build) -> tuple[FusionModel | SceneMethod, str]:
     """The method that does best on a few windows of the scene at reduced resolution, and a sentence that says so.
 
-    Classical methods stand against all packaged and cached weights that fit the scene.
+    Classical methods stand against all packaged and cached weights that fit the scene. Nothing is compared where the
+    upsampler has the reference toolbox's phase, which the degraded scene has not.
 
     Args:
         pair: the aligned scene.
         sensor: figures for its bands.
+        upsampler: of the job.
         build: makes the model of a name.
 
     Raises:
         DataError: an input is damaged.
     """
+    if sampling_for(upsampler, 2, 2.0).literal:
+        return build(FAST), f"method {FAST}: methods are not compared with --upsampler {upsampler}; --method overrides"
     names = [*_CLASSICAL, *map(str, fitting_weights(pair.bands, pair.alignment.ratio, sensor.name))]
-    scores = compare_once(pair, sensor, {name: build(name) for name in names})
+    models = {name: build(name) for name in names}
+    scores = compare_once(pair, sensor, models)
     if not scores or isinf(scores[0].ergas):
-        return (
-            FAST,
-            f"method {FAST}: the scene is too small or too full of gaps to compare methods on it; --method overrides",
+        return models[FAST], (
+            f"method {FAST}: the scene is too small or too full of gaps to compare methods on it; --method overrides"
         )
     best, *others = (f"{Path(score.method).stem} {score.ergas:.4g}" for score in scores)
-    return scores[0].method, (
+    return models[scores[0].method], (
         f"method {best.replace(' ', ': expected ERGAS ')}, the least of windows at reduced resolution "
         f"({', '.join(others)}); --method overrides"
     )

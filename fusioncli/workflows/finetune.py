@@ -25,7 +25,7 @@ from fusioncli.config.recipe import (
 )
 from fusioncli.core.tiling import Blend
 from fusioncli.errors import DataError, UsageError
-from fusioncli.io.files import check_writable
+from fusioncli.io.files import check_writable, whole_file
 from fusioncli.io.scene import PairRequest
 from fusioncli.io.weights import read_header
 from fusioncli.models.catalogue import WEIGHTS_SUFFIX
@@ -107,6 +107,13 @@ class FinetuneRequest:
     def clear(self) -> None:
         """Delete what an interrupted run would be continued from."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def finish(self, made: Path, save_to: Path | None) -> None:
+        """Keep a file of weights that was made on the way, if somebody wants it and it is there, and clear up."""
+        if save_to is not None and made.is_file():
+            with whole_file(save_to) as temporary:
+                shutil.copyfile(made, temporary)
+        self.clear()
 
 
 @dataclass(frozen=True)
@@ -216,6 +223,22 @@ def tune(request: FinetuneRequest, identity: Identity, patches: ScenePatches, li
         found = Session(run, world, patches.training, patches.validation).go(listener, interruption)
     assert found is not None  # this process leads
     return Tuned(before, found, recipe.training.steps)
+
+
+def check_kept(save_to: Path | None, option: str, overwrite: bool) -> None:
+    """A place for weights that a job makes on the way; nothing where nobody wants them.
+
+    Raises:
+        UsageError: no file of weights.
+        DataError: it exists and may not be replaced, or cannot be written.
+    """
+    if save_to is None:
+        return
+    if save_to.suffix != WEIGHTS_SUFFIX:
+        raise UsageError(
+            f"{option} takes a file {WEIGHTS_SUFFIX}, got {save_to}", f"name it {save_to.stem}{WEIGHTS_SUFFIX}"
+        )
+    check_writable(save_to, overwrite, 0)
 
 
 def _open_base(request: FinetuneRequest) -> Weights:

@@ -104,8 +104,9 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     pair, shift = open_registered(request.pair, method.coregister)
     sensor, sensor_note = choose_sensor(method.sensor, pair)
     if name == AUTO:
-        name, why = elect(pair, sensor, lambda each: model_for(each, method, sensor, pair))
-    plain = model_for(name, method, sensor, pair)
+        plain, why = elect(pair, sensor, method.upsampler, lambda each: model_for(each, method, sensor, pair))
+    else:
+        plain = model_for(name, method, sensor, pair)
     _check_sensor(plain, sensor)
     model = _consistent(plain, sensor, pair, method.upsampler) if method.consistent else plain
     values = _values(output, pair)
@@ -222,12 +223,12 @@ def _product(
         "FUSION_SOFTWARE": f"fusioncli {__version__}",
         "FUSION_METHOD": model.card.name,
         "FUSION_SENSOR": sensor,
-        "FUSION_UPSAMPLER": model.upsampler if isinstance(model, Trained) else request.method.upsampler,
+        "FUSION_UPSAMPLER": model.card.upsampler or request.method.upsampler,
         "FUSION_GRID": f"{pair.alignment.verdict}, ratio {pair.alignment.gsd_ratio[0]:.6g}",
         f"FUSION_{coarse}": " ".join(Path(file.path).name for file in ms),
         f"FUSION_{fine}": " ".join(Path(file.path).name for file in pair.pan.files),
     }
-    if isinstance(model, Trained):
+    if model.card.upsampler:  # it came with weights
         provenance["FUSION_WEIGHTS"] = model.card.origin
     if request.method.consistent:
         provenance["FUSION_METHOD"] += ", consistent"

@@ -6,7 +6,6 @@ the training; there the network and every method for cubes fuse the same windows
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +17,13 @@ from fusioncli.config.identity import Identity
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.core.sensors import Sensor
 from fusioncli.errors import DataError, UsageError
-from fusioncli.io.files import check_writable, whole_file
 from fusioncli.io.patch_arrays import Stack
 from fusioncli.io.scene import ScenePair
 from fusioncli.models.catalogue import AUTO, CUBE_METHODS, WEIGHTS_SUFFIX
 from fusioncli.models.infn.subspace import SubspaceInfn
 from fusioncli.models.weights import save_weights
 from fusioncli.workflows.coregister import open_registered
-from fusioncli.workflows.finetune import Effort, FinetuneRequest, tune
+from fusioncli.workflows.finetune import Effort, FinetuneRequest, check_kept, tune
 from fusioncli.workflows.memory import available_cores
 from fusioncli.workflows.plan import choose_sensor, model_for
 from fusioncli.workflows.requests import FuseRequest
@@ -104,11 +102,7 @@ class SceneNetwork:
 
     def finish(self) -> None:
         """Keep the weights, if somebody wants them, and delete the folder of the run."""
-        learned = self.request.folder / f"weights{WEIGHTS_SUFFIX}"
-        if self.save_to is not None and learned.is_file():
-            with whole_file(self.save_to) as temporary:
-                shutil.copyfile(learned, temporary)
-        self.request.clear()
+        self.request.finish(self.request.folder / f"weights{WEIGHTS_SUFFIX}", self.save_to)
 
     def _cut(self, pair: ScenePair) -> SceneCut:
         ratio, bands = pair.alignment.ratio, pair.bands
@@ -153,13 +147,7 @@ def plan_scene_network(job: FuseRequest, effort: Effort, save_to: Path | None) -
             "--adapt trains a network on this scene and compares it with every method for cubes",
             "leave out --method and --weights, or --adapt",
         )
-    if save_to is not None:
-        if save_to.suffix != WEIGHTS_SUFFIX:
-            raise UsageError(
-                f"--save-weights takes a file {WEIGHTS_SUFFIX}, got {save_to}",
-                f"name it {save_to.stem}{WEIGHTS_SUFFIX}",
-            )
-        check_writable(save_to, job.output.overwrite, 0)
+    check_kept(save_to, "--save-weights", job.output.overwrite)
     folder = path.with_name(path.name + ".adapt")
     start = folder / f"start{WEIGHTS_SUFFIX}"
     request = FinetuneRequest(

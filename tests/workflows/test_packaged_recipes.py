@@ -29,9 +29,7 @@ PATCHES_PX = {"infn": 16, "panadapter": 16, "edsr-pretraining": 12, "ipt-pretrai
 """Windows of tokens, multiples of the tasks' factors."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def texts(prefix, values):

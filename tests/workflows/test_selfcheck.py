@@ -162,6 +162,27 @@ def test_a_scene_too_small_to_tell_gets_the_fast_method(tmp_path):
     assert "too small or too full of gaps" in auto_note(job)
 
 
+def test_the_toolbox_phase_is_not_compared(tmp_path, fusion):
+    """Its filters see another phase than the degraded scene has."""
+    files = plain(tmp_path)
+    flags = ["--ms", files.ms, "--pan", files.pan, "-o", tmp_path / "x.tif", "--upsampler", "interp23tap"]
+    said = fusion("pansharpen", *flags, "--json")
+    assert said.json["method"] == "mtf-glp-fs"
+    assert "methods are not compared with --upsampler interp23tap" in said.stderr
+
+
+def test_the_product_names_its_weights(tmp_path, fusion):
+    files = plain(tmp_path)
+    flags = ["--ms", files.ms, "--pan", files.pan, "--upsampler", "cubic", "--overwrite"]
+    for method, weights in (("refiner", "generic-pansharpen-x4.safetensors sha256:"), ("gsa", None)):
+        assert fusion("pansharpen", *flags, "--method", method, "-o", tmp_path / "x.tif").code == 0
+        with rasterio.open(tmp_path / "x.tif") as product:
+            tags = product.tags()
+        assert tags["FUSION_UPSAMPLER"] == ("lanczos" if weights else "cubic")
+        assert tags.get("FUSION_WEIGHTS", "").startswith(weights or "")
+        assert ("FUSION_WEIGHTS" in tags) == bool(weights)
+
+
 def test_fast_compares_nothing(tmp_path, fusion):
     files = plain(tmp_path)
     out = tmp_path / "fast.tif"

@@ -21,11 +21,7 @@ from fusioncli.workflows.train.events import Progressed, Started, Validated
 from fusioncli.workflows.train.launch import train
 from fusioncli.workflows.train.request import TrainRequest
 
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """Two threads on tensors this small only wait for each other."""
-    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

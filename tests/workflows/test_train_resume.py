@@ -19,12 +19,6 @@ AVERAGED = {"training__ema_decay": 0.9, "training__steps": 40}
 
 
 @pytest.fixture
-def one_thread(monkeypatch):
-    """Two threads on tensors this small only wait for each other; but a process of its own has them."""
-    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
-
-
-@pytest.fixture
 def patches(tmp_path):
     write_patches(tmp_path / "train.h5")
     write_patches(tmp_path / "validation.h5", count=3, seed=1)

@@ -27,10 +27,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """Two threads on tensors this small only wait for each other."""
-    monkeypatch.setattr("fusioncli.workflows.train.world.available_cores", lambda: 1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -7,18 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-
-class ResidualBlock(nn.Module):
-    """Two convolutions with ReLU between, added to what came in."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
-        return x + self.second(self.first(x).relu_())
+from fusioncli.models.residual import ResidualBlock
 
 
 class Encoder(nn.Module):

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from fusioncli.config.architectures import RefinerOptions
 from fusioncli.core.tiling import Whole
 from fusioncli.models.refiner.candidates import CHANNELS, Candidates, SceneMoments, low_pan
+from fusioncli.models.residual import ResidualBlock
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.sampling import sampling_for
 
@@ -35,7 +36,7 @@ class Refiner(nn.Module):
         self.sampling = sampling_for("lanczos", ratio, ratio)
         width, cells = options.width, self.fold**2
         self.head = nn.Conv2d(CHANNELS * cells, width, 3, padding=1)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(options.blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(options.blocks))
         self.tail = nn.Conv2d(width, cells, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
         assert self.tail.bias is not None
@@ -79,13 +80,3 @@ class Refiner(nn.Module):
         for block in self.blocks:
             x = checkpoint(block, x, use_reentrant=False) if self.gradient_checkpointing and self.training else block(x)
         return functional.pixel_shuffle(self.tail(x), self.fold)[:, :, :height, :width]
-
-
-class _Block(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(self.first(x).relu_())
