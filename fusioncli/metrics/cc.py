@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fusioncli.errors import DataError
-from fusioncli.metrics.contract import State, Streamed, pixel_count
+from fusioncli.metrics.contract import State, Streamed, band_by_band, pixel_count
 from fusioncli.metrics.cut import Cut
 
 _ROUND_OFF = 1e-13
@@ -31,20 +31,11 @@ class Cc(Streamed):
 
     def partial(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> State | None:
         """Means (2, C) and centred moments of one piece."""
-        pixels = torch.cat(images).flatten(2)
         count = pixel_count(images[0], mask)
         if count == 0:
             return None
-        mean = pixels.sum(-1) / count
-        deviations = pixels.sub_(mean[..., None])
-        if mask is not None:
-            deviations = torch.where(mask.flatten(), deviations, 0.0)
-        return {
-            "count": count,
-            "mean": mean,
-            "products": (deviations[0] * deviations[1]).sum(-1),
-            "squares": deviations.square_().sum(-1),
-        }
+        bands = [_moments(torch.cat(pair)[:, 0], mask, count) for pair in band_by_band(images)]
+        return {"count": count} | {name: torch.stack([band[name] for band in bands], -1) for name in bands[0]}
 
     def combine(self, a: State, b: State) -> State:
         """Moments of the union of two pieces."""
@@ -66,6 +57,16 @@ class Cc(Streamed):
             band = int(torch.nonzero(constant)[0]) + 1
             raise DataError(f"CC is undefined: band {band} is constant", "leave that band out")
         return (state["products"] / state["squares"].prod(0).sqrt()).mean().item()
+
+
+def _moments(band: Tensor, mask: Tensor | None, count: Tensor) -> State:
+    """Means and centred moments of one band of both images, (2, h, w)."""
+    mean = band.sum((1, 2)) / count
+    deviations = band.sub_(mean[:, None, None])
+    if mask is not None:
+        deviations = torch.where(mask[0], deviations, 0.0)
+    products = (deviations[0] * deviations[1]).sum()
+    return {"mean": mean, "products": products, "squares": deviations.square_().sum((1, 2))}
 
 
 def cc(reference: Tensor, fused: Tensor, *, mask: Tensor | None = None) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+import torch
 from torch import Tensor
 
-from fusioncli.metrics.contract import State, Streamed, pixel_count
+from fusioncli.metrics.contract import State, Streamed, band_by_band, pixel_count
 from fusioncli.metrics.cut import Cut
 
 
@@ -23,9 +24,13 @@ class SquaredErrors(Streamed):
 
     def partial(self, images: tuple[Tensor, ...], mask: Tensor | None, cut: Cut) -> State:
         """Invalid pixels were zeroed in both images, so they add nothing."""
-        reference, fused = images
-        errors = (fused - reference).square_().sum((0, 2, 3))
-        return {"count": pixel_count(reference, mask), "errors": errors, "reference": reference.sum((0, 2, 3))}
+        errors = [(fused - reference).square_().sum() for reference, fused in band_by_band(images)]
+        reference = images[0]
+        return {
+            "count": pixel_count(reference, mask),
+            "errors": torch.stack(errors),
+            "reference": reference.sum((0, 2, 3)),
+        }
 
     @staticmethod
     def mean_squares(state: State) -> Tensor:
