@@ -79,7 +79,7 @@ def _shift(request: PairRequest, common: CommonOptions, needed: bool) -> Shift |
 
     Unless it is needed, it may be unknown: a scene too small or too plain to tell still has a verdict.
     """
-    from fusioncli.workflows.coregister import WARN_PX, find_shift
+    from fusioncli.workflows.coregister import WARN_PX, apart, find_shift
 
     try:
         shift = find_shift(request)
@@ -89,8 +89,8 @@ def _shift(request: PairRequest, common: CommonOptions, needed: bool) -> Shift |
         render.notes([error.message], common)
         return None
     if not needed and shift.length_px > WARN_PX:
-        text = f"MS and PAN contents are {shift.length_px:.2f} PAN px apart, more than {WARN_PX}"
-        render.notes([f"{text}; consider `pansharpen --coregister` or `align --correct -o FILE`"], common)
+        advice = "consider `pansharpen --coregister` or `align --correct -o FILE`"
+        render.notes([f"{apart(shift.length_px)}; {advice}"], common)
     return shift
 
 
@@ -98,7 +98,7 @@ def _shift_facts(shift: Shift | None) -> dict[str, Any]:
     if shift is None:
         return {"shift_px": None, "shift_spread_px": None, "windows": 0}
     return {
-        "shift_px": [round(shift.rows_px, 3), round(shift.cols_px, 3)],
+        "shift_px": shift.rounded,
         "shift_spread_px": round(shift.spread_px, 3),
         "windows": shift.windows,
     }

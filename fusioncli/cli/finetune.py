@@ -13,7 +13,8 @@ from fusioncli.cli.train import training_display
 
 if TYPE_CHECKING:
     from fusioncli.workflows.adaptation import Adaptation
-    from fusioncli.workflows.finetune import FinetuneReport, FinetuneRequest
+    from fusioncli.workflows.finetune import FinetuneReport
+    from fusioncli.workflows.finetune_request import FinetuneRequest
     from fusioncli.workflows.requests import FuseRequest
 
 _CACHE_MB = 1400
@@ -30,8 +31,8 @@ def finetune(
     Example: fusion finetune --ms scene_ms.tif --pan scene_pan.tif --base pnn.safetensors -o scene.safetensors
     """
     from fusioncli.io.environment import gdal_environment
-    from fusioncli.workflows.finetune import FinetuneRequest
     from fusioncli.workflows.finetune import finetune as start
+    from fusioncli.workflows.finetune_request import FinetuneRequest
 
     render.listen_to_gdal(common)
     request = FinetuneRequest(

@@ -26,7 +26,7 @@ from fusioncli.errors import UsageError
 
 if TYPE_CHECKING:
     from fusioncli.workflows.adaptation import Adaptation
-    from fusioncli.workflows.finetune import Effort
+    from fusioncli.workflows.finetune_request import Effort
     from fusioncli.workflows.requests import FuseRequest
     from fusioncli.workflows.scene_network import SceneNetwork
 
@@ -42,6 +42,17 @@ Minutes = Annotated[
 ]
 Seed = Annotated[
     int | None, Option("--seed", metavar="N", min=0, rich_help_panel=_LEARNING, help="Of order, flips and rotations.")
+]
+
+Consistency = Annotated[
+    float | None,
+    Option(
+        "--consistency",
+        metavar="W",
+        min=0,
+        rich_help_panel=_LEARNING,
+        help="Weight of the error at full resolution, where the fused scene, degraded, should be the MS.",
+    ),
 ]
 
 
@@ -67,6 +78,7 @@ class LearnOptions:
     steps: Steps = None
     minutes: Minutes = None
     seed: Seed = None
+    consistency: Consistency = None
 
     @property
     def effort(self) -> Effort:
@@ -75,15 +87,16 @@ class LearnOptions:
         Raises:
             UsageError: steps and minutes.
         """
-        from fusioncli.workflows.finetune import Effort
+        from fusioncli.workflows.finetune_request import Effort
 
         if self.steps is not None and self.minutes is not None:
             raise UsageError("--steps and --minutes both say how long to learn", "leave one of them out")
-        return Effort(self.steps, self.minutes, self.seed or 0)
+        return Effort(self.steps, self.minutes, self.seed or 0, self.consistency)
 
     def refuse_lone(self, others: Mapping[str, object]) -> None:
         """Refuse these flags, and others by name, where there is no --adapt that they go with (UsageError)."""
-        given = {**others, "--steps": self.steps, "--minutes": self.minutes, "--seed": self.seed}
+        own = {"--steps": self.steps, "--minutes": self.minutes, "--seed": self.seed, "--consistency": self.consistency}
+        given = {**others, **own}
         if lone := [name for name, value in given.items() if value is not None]:
             raise UsageError(f"{lone[0]} goes with --adapt", f"add --adapt, or leave out {lone[0]}")
 

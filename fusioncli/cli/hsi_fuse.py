@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,11 +25,11 @@ from fusioncli.cli.options import (
 from fusioncli.cli.pansharpen import carry_out, clipping_notes, output_request, plan_facts
 from fusioncli.cli.train import training_display
 from fusioncli.cli.vocabulary import cube_words, in_cube_words
-from fusioncli.models.catalogue import AUTO, CUBE_METHODS
+from fusioncli.models.catalogue import AUTO, CUBE_METHODS, FAST_FOR_CUBES
 
 if TYPE_CHECKING:
     from fusioncli.workflows.requests import FuseRequest
-    from fusioncli.workflows.scene_network import SceneNetwork
+    from fusioncli.workflows.scene_network import SceneNetwork, SceneNetworkReport
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class CubePairOptions:
         Option(metavar="X0,Y0,X1,Y1", rich_help_panel=INPUT, help="Area of interest, in the CRS of the MSI."),
     ] = None
     ignore_georef: IgnoreGeoref = False
+    coregister: Annotated[
+        bool, Option("--coregister", rich_help_panel=INPUT, help="Measure the HSI-MSI shift and take it out.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,15 @@ def hsi_fuse(
     """
     from fusioncli.io.environment import gdal_environment
     from fusioncli.workflows.consistency import check_consistency
+    from fusioncli.workflows.coregister import find_shift
     from fusioncli.workflows.plan import plan_fusion
 
     render.listen_to_gdal(common)
     with cube_words(), gdal_environment(run.mem_limit, common.gdal_config):
         request = _request(pair, method, output, run)
+        shift = find_shift(request.pair) if pair.coregister else None
+        if shift is not None:  # here, for whatever opens the pair: a network learns from it as it is fused
+            request = replace(request, pair=replace(request.pair, shift_px=(shift.rows_px, shift.cols_px)))
         network = learn.network(request)
         plan = plan_fusion(request)
         if network is not None and not run.dry_run:
@@ -112,6 +120,7 @@ def hsi_fuse(
         render.notes([in_cube_words(note) for note in plan.notes], common)
         facts = plan_facts(plan)
         facts["reason"] = in_cube_words(facts["reason"])
+        facts |= {"shift_px": shift and shift.rounded, "blur": plan.blur and vars(plan.blur)}
         report = carry_out(plan, facts, run.dry_run, common)
         if report is None:
             return
@@ -132,17 +141,27 @@ def _learned(network: SceneNetwork, common: CommonOptions) -> FuseRequest:
     """Learn from the scene of a job; returns the job with the better one of network and method."""
     with training_display(common) as listener:
         report = network.learn(listener)
-    found = [f"ERGAS {score.ergas:.4g}, SAM {score.sam:.4g}" for score in (report.classical, report.network)]
-    trained, validated = report.patches
-    notes = [
-        *map(in_cube_words, report.notes),
-        f"on ground that was held out of the training: {report.classical.method} {found[0]} -> network {found[1]} "
-        f"({validated} patches; {trained} trained)",
-    ]
-    if not report.improved:
-        notes.append(f"the network is no better, so the scene is fused with {report.classical.method}")
-    render.notes(notes, common)
+    render.notes([*map(in_cube_words, report.notes), *_verdict(report)], common)
     return network.job_after(report)
+
+
+def _verdict(report: SceneNetworkReport) -> Iterator[str]:
+    """What the network is worth."""
+    trained, validated = report.patches
+    if report.scores is None:
+        yield (
+            f"the scene has no room to hold ground out of the training ({trained} patches): nothing says how much "
+            f"better the network is than {FAST_FOR_CUBES}, which it starts from"
+        )
+        return
+    before, after = (f"ERGAS {score.ergas:.4g}, SAM {score.sam:.4g}" for score in report.scores)
+    classical = report.scores[0].method
+    yield (
+        f"on ground that was held out of the training: {classical} {before} -> network {after} "
+        f"({validated} patches; {trained} trained)"
+    )
+    if not report.improved:
+        yield f"the network is no better, so the scene is fused with {classical}"
 
 
 def _request(pair: CubePairOptions, method: CubeMethodOptions, output: OutputOptions, run: RunOptions) -> FuseRequest:

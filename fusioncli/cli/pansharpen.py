@@ -38,6 +38,7 @@ def pansharpen(
     Example: fusion pansharpen --ms scene_ms.tif --pan scene_pan.tif -o fused.tif
     """
     from fusioncli.io.environment import gdal_environment
+    from fusioncli.workflows.coregister import apart_note
     from fusioncli.workflows.plan import plan_fusion
 
     render.listen_to_gdal(common)
@@ -48,6 +49,8 @@ def pansharpen(
         if adaptation is not None and not run.dry_run:
             plan = plan_fusion(adapt_to(adaptation, common))
         render.notes(plan.notes, common)
+        if common.level >= 0 and not (method.fast or method.coregister) and (apart := apart_note(request.pair)):
+            render.notes([apart], common)
         facts = plan_facts(plan)
         report = carry_out(plan, facts, run.dry_run, common)
         if report is None:
@@ -144,7 +147,7 @@ def plan_facts(plan: FusePlan) -> dict[str, Any]:
         "reason": alignment.reason,
         "ratio": [round(value, 6) for value in alignment.gsd_ratio],
         "offset_px": [round(value, 4) for value in alignment.offset_px],
-        "shift_px": None if plan.shift is None else [round(plan.shift.rows_px, 3), round(plan.shift.cols_px, 3)],
+        "shift_px": plan.shift and plan.shift.rounded,
         "size": [len(plan.product.bands), grid.height, grid.width],
         "dtype": plan.values.dtype,
         "nodata": None if plan.values.nodata is None else str(plan.values.nodata),

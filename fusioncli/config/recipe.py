@@ -155,6 +155,19 @@ class TrainingConfig(Table):
     early_stop: WholeNumber = 0
 
 
+class ConsistencyConfig(Table):
+    """What is learned at full resolution, where nobody knows the truth: the fused image, degraded, is the MS.
+
+    Attributes:
+        weight: of that error beside the error of the patches; 0 for none. Only networks that are fitted to a scene see
+            it at full resolution.
+        gains: MTF gain of each MS band at Nyquist.
+    """
+
+    weight: Annotated[float, Field(ge=0)] = 0.0
+    gains: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], BeforeValidator(several)] = ()
+
+
 class ValidationConfig(Table):
     """How progress is measured.
 
@@ -214,20 +227,23 @@ class Recipe(Table):
         description: one line.
         licence: of the training data, copied into the weights.
         loss: mean absolute (l1) or squared (l2) error, values in units of `value_max`; or mean absolute error in units
-            of the spread of each band of each patch (relative), so that dark bands and dull scenes count as much.
+            of the spread of each band of each patch (relative), so that dark bands and dull scenes count as much; or
+            that along the principal components of an infn that has them, in units of their spread (components), so that
+            what sets alike materials apart counts as much as light and shade.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")]
     stage: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")] | None = None
     description: Text
     licence: str = ""
-    loss: Literal["l1", "l2", "relative"] = "l1"
+    loss: Literal["l1", "l2", "relative", "components"] = "l1"
     model: ModelConfig
     data: DataConfig
     start: StartConfig = StartConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     training: TrainingConfig
+    consistency: ConsistencyConfig = ConsistencyConfig()
     validation: ValidationConfig = ValidationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
@@ -242,6 +258,11 @@ class Recipe(Table):
             yield Conflict(("data", "patch_px"), self.data.patch_px, text)
         if self.training.early_stop and not self.data.validation:
             yield Conflict(("training", "early_stop"), self.training.early_stop, "should be 0 without data.validation")
+        if self.loss == "components" and not getattr(self.model.options, "components", 0):
+            yield Conflict(("loss",), self.loss, "should be another one for a network without model.options.components")
+        gains = self.consistency.gains
+        if self.consistency.weight and len(gains) != self.model.bands:
+            yield Conflict(("consistency", "gains"), gains, f"should be {self.model.bands} figures, one per band")
         yield from self._source_conflicts()
         yield from self._restoration_conflicts()
 

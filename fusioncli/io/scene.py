@@ -170,11 +170,9 @@ def open_pair(request: PairRequest) -> ScenePair:
     notes += [note] if note else []
     ms_crs = ms_files[0].crs or pan_file.crs
     pan_crs = pan_file.crs or ms_files[0].crs
-    if request.shift_px != (0.0, 0.0):
-        ms_grid = _moved(ms_grid, pan_file.grid, _into_pan_crs(ms_grid, ms_crs, pan_crs), request.shift_px)
+    ms_grid, alignment = _placed(ms_grid, pan_file.grid, (ms_crs, pan_crs), request.shift_px)
     ms_files = tuple(replace(file, grid=ms_grid) for file in ms_files)
     all_bands = tuple(band for file in ms_files for band in file.bands)
-    alignment = align(ms_grid, pan_file.grid, _into_pan_crs(ms_grid, ms_crs, pan_crs))
     if request.bounds:
         alignment = alignment.within(_area(pan_file.grid, request.bounds))
     target = None
@@ -183,6 +181,28 @@ def open_pair(request: PairRequest) -> ScenePair:
     usable = usable_bands(ms_files) if request.cube else UsableBands(ms_files, frozenset(), ())
     notes += usable.notes
     return ScenePair(Layer(usable.files, target), Layer(pan_files), alignment, tuple(notes), usable.left_out, all_bands)
+
+
+def _placed(
+    ms: Grid, pan: Grid, crs: tuple[CRS | None, CRS | None], shift_px: tuple[float, float]
+) -> tuple[Grid, Alignment]:
+    """The MS, moved, and how it then lies on PAN.
+
+    Where only a fraction of a PAN pixel keeps a moved MS from being read as it is, it is resampled onto the cells that
+    it would have without that fraction: by half a PAN pixel at most, and not by half an MS pixel.
+    """
+
+    def moved_by(rows_px: float, cols_px: float) -> tuple[Grid, Alignment]:
+        grid = _moved(ms, pan, _into_pan_crs(ms, *crs), (rows_px, cols_px)) if rows_px or cols_px else ms
+        return grid, align(grid, pan, _into_pan_crs(grid, *crs))
+
+    grid, alignment = moved_by(*shift_px)
+    if any(shift_px) and alignment.verdict is Verdict.SNAP:
+        _, whole = moved_by(*map(round, shift_px))
+        if whole.verdict is Verdict.PASTE:
+            exact = {"verdict": alignment.verdict, "reason": alignment.reason, "offset_px": alignment.offset_px}
+            alignment = replace(whole, **exact)
+    return grid, alignment
 
 
 def _ms_grid(pan: Grid, alignment: Alignment) -> Grid:

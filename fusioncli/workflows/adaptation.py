@@ -10,7 +10,8 @@ from fusioncli.io.scene import open_pair
 from fusioncli.models.catalogue import AUTO, REFINER, WEIGHTS_SUFFIX
 from fusioncli.models.registry import packaged_weights
 from fusioncli.workflows.auto import base_of
-from fusioncli.workflows.finetune import Effort, FinetuneReport, FinetuneRequest, check_kept, finetune
+from fusioncli.workflows.finetune import FinetuneReport, finetune
+from fusioncli.workflows.finetune_request import Effort, FinetuneRequest, check_kept
 from fusioncli.workflows.requests import FuseRequest
 from fusioncli.workflows.train.events import Listener
 

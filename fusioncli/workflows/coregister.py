@@ -1,4 +1,8 @@
-"""The residual shift between PAN and MS: measured by phase correlation on windows spread over the scene."""
+"""The residual shift between PAN and MS: measured by phase correlation on windows spread over the scene.
+
+That of a cube is measured with its point spread instead: an intensity regressed on a hundred bands follows PAN wherever
+it lies, so that phase correlation finds no shift at all.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,10 @@ from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.scene import PairRequest, ScenePair, open_pair
 from fusioncli.ops.sampling import CentredSampling
+from fusioncli.workflows.optics import measure_blur
 
 WARN_PX = 0.5
+_CLEARLY_APART_PX = 1.0
 _WINDOW_MS_PX = 128
 _WINDOWS_PER_SIDE = 4
 _MIN_WINDOW_MS_PX = 16
@@ -30,8 +36,8 @@ class Shift:
     Attributes:
         rows_px: downwards, PAN px.
         cols_px: to the right, PAN px.
-        spread_px: half the interquartile range over the windows, PAN px.
-        windows: how many windows the median is over.
+        spread_px: half the interquartile range over the windows, PAN px; of a cube, the standard error.
+        windows: how many windows the median is over; of a cube, 1.
     """
 
     rows_px: float
@@ -43,6 +49,11 @@ class Shift:
     def length_px(self) -> float:
         """Euclidean length, PAN px."""
         return float(np.hypot(self.rows_px, self.cols_px))
+
+    @property
+    def rounded(self) -> list[float]:
+        """Rows and columns as they are shown."""
+        return [round(self.rows_px, 3), round(self.cols_px, 3)]
 
 
 def open_registered(request: PairRequest, coregister: bool) -> tuple[ScenePair, Shift | None]:
@@ -57,11 +68,31 @@ def open_registered(request: PairRequest, coregister: bool) -> tuple[ScenePair, 
     return open_pair(replace(request, shift_px=(shift.rows_px, shift.cols_px))), shift
 
 
-def find_shift(request: PairRequest) -> Shift:
+def apart_note(request: PairRequest) -> str | None:
+    """Advice where the contents of MS and PAN clearly lie apart; None where they do not, or where nobody can tell."""
+    try:
+        shift = find_shift(request, hasty=True)
+    except (DataError, ValueError):
+        return None
+    if shift.length_px <= _CLEARLY_APART_PX:
+        return None
+    return f"{apart(shift.length_px, _CLEARLY_APART_PX)}; consider --coregister"
+
+
+def apart(length_px: float, limit_px: float = WARN_PX) -> str:
+    """That a shift is longer than it should be."""
+    return f"MS and PAN contents are {length_px:.2f} PAN px apart, more than {limit_px:g}"
+
+
+def find_shift(request: PairRequest, hasty: bool = False) -> Shift:
     """The shift of a pair as it lies, measured again with the MS moved by whole PAN px until a fraction of one is left.
 
     A large shift is measured badly, since the windows show different ground. Between the looks the MS moves by whole
     PAN px because that takes no resampling: interpolated samples would be measured in part for what they are.
+
+    Args:
+        request: the pair.
+        hasty: whether the inner quarter of the windows is enough.
 
     Raises:
         DataError: as `open_pair` and `measure_shift`, or every look finds a shift, as between unlike pictures.
@@ -69,7 +100,8 @@ def find_shift(request: PairRequest) -> Shift:
     rows_px, cols_px, rest = 0, 0, Shift(0.0, 0.0, 0.0, 0)
     for _ in range(_LOOKS):
         rows_px, cols_px = rows_px + round(rest.rows_px), cols_px + round(rest.cols_px)
-        rest = measure_shift(open_pair(replace(request, shift_px=(float(rows_px), float(cols_px)))))
+        pair = open_pair(replace(request, shift_px=(float(rows_px), float(cols_px))))
+        rest = _cube_shift(pair) if request.cube else measure_shift(pair, hasty)
         if max(abs(rest.rows_px), abs(rest.cols_px)) < _SETTLED_PX:
             break
     else:
@@ -81,7 +113,18 @@ def find_shift(request: PairRequest) -> Shift:
     return replace(rest, rows_px=rows_px + rest.rows_px, cols_px=cols_px + rest.cols_px)
 
 
-def measure_shift(pair: ScenePair) -> Shift:
+def _cube_shift(pair: ScenePair) -> Shift:
+    """Where the cells of a cube see its sharper image."""
+    blur = measure_blur(pair)
+    if blur is None:
+        raise DataError(
+            "the shift between MS and PAN cannot be measured: too few pixels, no texture, or other ground",
+            "use a larger scene, or align the rasters by hand",
+        )
+    return Shift(blur.rows_px, blur.cols_px, blur.error_px, 1)
+
+
+def measure_shift(pair: ScenePair, hasty: bool = False) -> Shift:
     """Median shift between the MS intensity and the PAN degraded to the MS grid.
 
     The intensity is the combination of bands that fits the degraded PAN best in each window (least squares), because
@@ -91,10 +134,14 @@ def measure_shift(pair: ScenePair) -> Shift:
     cubic convolution does not move a wave as far as it should (one of 4 px by 0.27 px instead of 0.31 px): fine detail
     is apart although everything is in its place, and would draw the result by up to 0.2 PAN px at ratio 4.
 
+    Args:
+        pair: the aligned scene.
+        hasty: whether the inner quarter of the windows is enough.
+
     Raises:
         DataError: no window is large enough, complete and textured.
     """
-    found = [shift for window in _windows(pair) if (shift := _window_shift(pair, window)) is not None]
+    found = [shift for window in _windows(pair, hasty) if (shift := _window_shift(pair, window)) is not None]
     if not found:
         raise DataError(
             "the shift between MS and PAN cannot be measured: no complete window with texture in both",
@@ -106,16 +153,15 @@ def measure_shift(pair: ScenePair) -> Shift:
     return Shift(float(rows_px), float(cols_px), float((high - low).max() / 2), len(found))
 
 
-def _windows(pair: ScenePair) -> list[Rect]:
-    """Up to 4 x 4 square windows, evenly spread, in PAN px."""
+def _windows(pair: ScenePair, hasty: bool) -> list[Rect]:
+    """Up to 4 x 4 square windows, evenly spread, or the 2 x 2 in their middle, in PAN px."""
     ratio, scene = pair.alignment.ratio, pair.alignment.scene
     shape = scene.height // ratio, scene.width // ratio
     side = min(_WINDOW_MS_PX, *shape)
     if side < _MIN_WINDOW_MS_PX:
         return []
-    starts = [
-        sorted({round(i * (n - side) / max(_WINDOWS_PER_SIDE - 1, 1)) for i in range(_WINDOWS_PER_SIDE)}) for n in shape
-    ]
+    places = np.linspace(0, 1, _WINDOWS_PER_SIDE)[1:-1] if hasty else np.linspace(0, 1, _WINDOWS_PER_SIDE)
+    starts = [sorted({round(place * (n - side)) for place in places}) for n in shape]
     return [
         Rect(row * ratio, col * ratio, (row + side) * ratio, (col + side) * ratio)
         for row in starts[0]

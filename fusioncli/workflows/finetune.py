@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -16,6 +15,7 @@ from fusioncli.config.identity import Identity
 from fusioncli.config.load import load_recipe
 from fusioncli.config.recipe import (
     CheckpointConfig,
+    ConsistencyConfig,
     OptimiserConfig,
     Recipe,
     ScheduleConfig,
@@ -25,13 +25,13 @@ from fusioncli.config.recipe import (
 )
 from fusioncli.core.tiling import Blend
 from fusioncli.errors import DataError, UsageError
-from fusioncli.io.files import check_writable, whole_file
-from fusioncli.io.scene import PairRequest
+from fusioncli.io.files import check_writable
 from fusioncli.io.weights import read_header
 from fusioncli.models.catalogue import WEIGHTS_SUFFIX
 from fusioncli.models.networks import build_network
 from fusioncli.models.start import start_network
 from fusioncli.models.weights import Weights, load_weights, save_adapter
+from fusioncli.workflows.finetune_request import FinetuneRequest
 from fusioncli.workflows.memory import available_cores
 from fusioncli.workflows.scene_patches import SceneCut, ScenePatches, cut_scenes
 from fusioncli.workflows.train.events import Listener, Prepared, Validated
@@ -44,7 +44,6 @@ from fusioncli.workflows.train.run import Session, lineage
 from fusioncli.workflows.train.validate import Validation
 from fusioncli.workflows.train.world import World, join_world
 
-STEPS, FRESH_STEPS = 300, 1000
 _LEAST_STEPS = 20
 _VALIDATIONS = 10
 _BATCH, _RATE = 16, 3e-4
@@ -52,68 +51,6 @@ _FRESH_RATE = 2e-3
 _PATCH_PX = 64  # where the network does not ask for another size
 _NAME, _MONITOR = "finetune", "ERGAS"
 _TIMED_STEPS = 5
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long to learn.
-
-    Attributes:
-        steps: optimiser steps; None for as many as the minutes allow, or for `STEPS`, `FRESH_STEPS` of a fresh network.
-        minutes: about how long, as timed at the start; not looked at if there are steps.
-        seed: of order and augmentation; equal seeds and steps give equal adapters on a CPU.
-    """
-
-    steps: int | None = None
-    minutes: float | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class FinetuneRequest:
-    """One adapter.
-
-    Attributes:
-        pairs: the scenes.
-        base: weights of the network, a whole one.
-        output: the adapter.
-        folder: where an interrupted run is continued from.
-        overwrite: replace an existing adapter.
-        effort: how long to learn.
-        sensor: name of a sensor preset, or None to guess.
-        coregister: measure the shift between MS and PAN and take it out.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        threads: workers that cut patches, or None for one per core.
-        fresh: the base has learned nothing yet.
-    """
-
-    pairs: Sequence[PairRequest]
-    base: Path
-    output: Path
-    folder: Path
-    overwrite: bool = False
-    effort: Effort = field(default_factory=Effort)
-    sensor: str | None = None
-    coregister: bool = False
-    device: str = "auto"
-    threads: int | None = None
-    fresh: bool = False
-
-    @property
-    def usual_steps(self) -> int:
-        """Where nobody says how long to learn."""
-        return FRESH_STEPS if self.fresh else STEPS
-
-    def clear(self) -> None:
-        """Delete what an interrupted run would be continued from."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def finish(self, made: Path, save_to: Path | None) -> None:
-        """Keep a file of weights that was made on the way, if somebody wants it and it is there, and clear up."""
-        if save_to is not None and made.is_file():
-            with whole_file(save_to) as temporary:
-                shutil.copyfile(made, temporary)
-        self.clear()
 
 
 @dataclass(frozen=True)
@@ -181,6 +118,7 @@ def finetune(request: FinetuneRequest, listener: Listener) -> FinetuneReport:
         request.coregister,
         request.effort.seed,
         request.threads or available_cores(),
+        windows_px=_windows_px(identity) if request.consistency else 0,
     )
     patches = cut_scenes(request.pairs, cut, lambda *step: listener(Prepared(*step)))
     tuned = tune(request, identity, patches, listener)
@@ -220,25 +158,9 @@ def tune(request: FinetuneRequest, identity: Identity, patches: ScenePatches, li
         before, recipe, folder_belongs = _prepare(request, _recipe(request, identity, patches), patches, world)
         listener(Validated(0, before, False))
         run = TrainRequest(recipe, request.folder, device=request.device, resume=folder_belongs)
-        found = Session(run, world, patches.training, patches.validation).go(listener, interruption)
+        found = Session(run, world, patches.samples, patches.validation).go(listener, interruption)
     assert found is not None  # this process leads
     return Tuned(before, found, recipe.training.steps)
-
-
-def check_kept(save_to: Path | None, option: str, overwrite: bool) -> None:
-    """A place for weights that a job makes on the way; nothing where nobody wants them.
-
-    Raises:
-        UsageError: no file of weights.
-        DataError: it exists and may not be replaced, or cannot be written.
-    """
-    if save_to is None:
-        return
-    if save_to.suffix != WEIGHTS_SUFFIX:
-        raise UsageError(
-            f"{option} takes a file {WEIGHTS_SUFFIX}, got {save_to}", f"name it {save_to.stem}{WEIGHTS_SUFFIX}"
-        )
-    check_writable(save_to, overwrite, 0)
 
 
 def _open_base(request: FinetuneRequest) -> Weights:
@@ -271,6 +193,11 @@ def _patch_px(identity: Identity) -> int:
     return rule.tile_px if isinstance(rule, Blend) else max(1, _PATCH_PX // identity.ratio) * identity.ratio
 
 
+def _windows_px(identity: Identity) -> int:
+    """As large as a patch, MS px."""
+    return _patch_px(identity) // identity.ratio
+
+
 def _trained_names(identity: Identity) -> set[str]:
     network = build_network(identity.model())
     return {name for name, parameter in network.named_parameters() if parameter.requires_grad}
@@ -281,18 +208,30 @@ def _recipe(request: FinetuneRequest, identity: Identity, patches: ScenePatches)
     sources, rate = patches.training.facts.sources, _FRESH_RATE if request.fresh else _RATE
     return Recipe(
         name=_NAME,
-        loss="relative" if request.fresh else "l1",
+        loss="components" if request.fresh else "l1",
         description=f"{request.base.name}, fitted to {', '.join(sources)}",
         model=identity.model(),
-        data=DataConfig(train=sources, validation=sources, patch_px=patches.training.crop_px, batch_size=_BATCH),
+        data=_data(identity, patches),
         start=StartConfig(weights=str(request.base)),
         optimiser=OptimiserConfig(name="adamw", learning_rate=rate, weight_decay=1e-4, clip_norm=1.0),
         training=TrainingConfig(
             steps=request.effort.steps or request.usual_steps, ema_decay=0.99, seed=request.effort.seed
         ),
+        consistency=_consistency(request.consistency, patches),
         validation=ValidationConfig(metrics=("SAM", "ERGAS"), monitor=_MONITOR),
         checkpoint=CheckpointConfig(keep=1),
     )
+
+
+def _data(identity: Identity, patches: ScenePatches) -> DataConfig:
+    """Small batches where there are many bands, whose degradation takes most of the time."""
+    sources = patches.training.facts.sources
+    batch = max(_BATCH // 4, min(_BATCH, _BATCH**2 // identity.bands))
+    return DataConfig(train=sources, validation=sources, patch_px=patches.training.crop_px, batch_size=batch)
+
+
+def _consistency(weight: float, patches: ScenePatches) -> ConsistencyConfig:
+    return ConsistencyConfig() if patches.windows is None else ConsistencyConfig(weight=weight, gains=patches.gains)
 
 
 def _prepare(
@@ -307,9 +246,9 @@ def _prepare(
     steps = effort.steps or (request.usual_steps if effort.minutes is None else _steps_before(request.folder))
     if steps is None and effort.minutes is not None:
         room_s = effort.minutes * 60 - _VALIDATIONS * validation_s
-        steps = max(_LEAST_STEPS, int(room_s / _step_s(learner, Feed(patches.training, recipe, world))))
+        steps = max(_LEAST_STEPS, int(room_s / _step_s(learner, Feed(patches.samples, recipe, world))))
     final = _with_steps(recipe, steps or request.usual_steps)
-    same = lineage(final, origin, patches.training, patches.validation)
+    same = lineage(final, origin, patches.samples, patches.validation)
     return before, final, belongs(request.folder, same)
 
 

@@ -42,6 +42,16 @@ def run_fusion(plan: FusePlan, progress: Progress) -> FuseReport:
         raise
 
 
+def fitted(plan: FusePlan, progress: Progress) -> FusionModel:
+    """The planned model, ready to fuse (DataError: the whole scene's statistics are degenerate)."""
+    return plan.model if isinstance(plan.model, FusionModel) else _engine(plan, progress).observe(plan.model)
+
+
+def _engine(plan: FusePlan, progress: Progress) -> Engine:
+    budget = plan.budget
+    return Engine(plan.pair, plan.tiling, budget.threads, budget.device, budget.dtype, progress)
+
+
 def _run(plan: FusePlan, progress: Progress) -> FuseReport:
     store, output = plan.store, plan.request.output
     remove_stale(store.folder.parent, keep=store.folder.name)
@@ -49,9 +59,7 @@ def _run(plan: FusePlan, progress: Progress) -> FuseReport:
         store.clear()
     reused = sum(store.holds(part) for part in plan.parts)
     if reused < len(plan.parts):
-        engine = Engine(plan.pair, plan.tiling, plan.budget.threads, plan.budget.device, plan.budget.dtype, progress)
-        model = plan.model if isinstance(plan.model, FusionModel) else engine.observe(plan.model)
-        engine.fuse(model, plan.parts, store, plan.values)
+        _engine(plan, progress).fuse(fitted(plan, progress), plan.parts, store, plan.values)
     if not any(store.has_pixels(part) for part in plan.parts):
         raise DataError("no pixel holds data in both MS and PAN", "check nodata values and masks (`fusion info FILE`)")
     clipped = sum(store.clipped(part) for part in plan.parts)

@@ -22,12 +22,14 @@ from fusioncli.models.catalogue import AUTO, CUBE_METHODS
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.consistent import consistent
 from fusioncli.models.contract import FusionModel, SceneMethod
+from fusioncli.models.hyperspectral.blur import Blur
 from fusioncli.models.registry import build
 from fusioncli.models.trained import Trained
 from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows.auto import ANY_SENSOR, base_of, choose_method, elect
-from fusioncli.workflows.coregister import Shift, open_registered
+from fusioncli.workflows.coregister import WARN_PX, Shift, apart, open_registered
 from fusioncli.workflows.memory import Budget, Resources, fit_memory
+from fusioncli.workflows.optics import blur_note, measure_blur, seen_by
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 from fusioncli.workflows.spectra import read_pair_response, spectral_notes
 
@@ -50,6 +52,7 @@ class FusePlan:
         values: range of the output.
         product: the file to be written.
         notes: what the user should know, in order.
+        blur: how a cube sees its sharper image, where that could be measured.
     """
 
     request: FuseRequest
@@ -62,6 +65,7 @@ class FusePlan:
     values: OutputValues
     product: Product
     notes: tuple[str, ...]
+    blur: Blur | None = None
 
     @cached_property
     def parts(self) -> list[Rect]:
@@ -102,7 +106,7 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     method = request.method
     name, why = choose_method(method.name, method.weights, request.pair.cube, method.adapter)
     pair, shift = open_registered(request.pair, method.coregister)
-    sensor, sensor_note = choose_sensor(method.sensor, pair)
+    sensor, blur, sensor_notes = _optics(request, pair)
     if name == AUTO:
         plain, why = elect(pair, sensor, method.upsampler, lambda each: model_for(each, method, sensor, pair))
     else:
@@ -115,9 +119,9 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     check_options(product)
     check_writable(output.path, output.overwrite, int(product.bytes * _ROOM))
     notes = tuple(
-        filter(None, (*pair.notes, sensor_note, why, *_data_notes(pair, values), *spectral_notes(request.pair, pair)))
+        filter(None, (*pair.notes, *sensor_notes, why, *_data_notes(pair, values), *spectral_notes(request.pair, pair)))
     )
-    return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, notes)
+    return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, notes, blur)
 
 
 def cut_scene(
@@ -144,6 +148,20 @@ def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
         return sensor, sensor.note
     tags = {key: value for file in reversed(files) for key, value in file.tags.items()}
     return guess_sensor(tags, paths, pair.bands, pair.alignment.mean_gsd_ratio, bands)
+
+
+def _optics(request: FuseRequest, pair: ScenePair) -> tuple[Sensor, Blur | None, list[str]]:
+    """The sensor, with the gain that a cube shows where no other is known; what was measured; and notes of both."""
+    named = request.method.sensor
+    sensor, note = choose_sensor(named, pair)
+    if not request.pair.cube:
+        return sensor, None, [note]
+    blur = measure_blur(pair)
+    used = seen_by(sensor, blur, named is not None)
+    notes = [note, blur_note(blur, sensor, used)]
+    if blur is not None and blur.length_px > WARN_PX:
+        notes.append(f"{apart(blur.length_px)}; consider --coregister")
+    return used, blur, notes
 
 
 def model_for(name: str, method: MethodRequest, sensor: Sensor, pair: ScenePair) -> FusionModel | SceneMethod:

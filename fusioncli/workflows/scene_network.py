@@ -1,7 +1,8 @@
 """A job for a cube with a network of its own: INFN, trained on the job's scene alone, if that beats the methods.
 
-It learns one scale coarser, by Wald's protocol, as `finetune` does, from nothing. A strip of the scene is kept out of
-the training; there the network and every method for cubes fuse the same windows, and the better one does the job.
+It starts as the best linear method and learns what that lacks: one scale coarser, by Wald's protocol, as `finetune`
+does, and at full resolution, that the fused cube degrades to the HSI. A strip of the scene is kept out of the training;
+there the network and every method for cubes fuse the same windows, and the better one does the job.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ from fusioncli.errors import DataError, UsageError
 from fusioncli.io.patch_arrays import Stack
 from fusioncli.io.scene import ScenePair
 from fusioncli.models.catalogue import AUTO, CUBE_METHODS, WEIGHTS_SUFFIX
+from fusioncli.models.hyperspectral.detail import DetailFusion, HyperDetail
 from fusioncli.models.infn.subspace import SubspaceInfn
 from fusioncli.models.weights import save_weights
-from fusioncli.workflows.coregister import open_registered
-from fusioncli.workflows.finetune import Effort, FinetuneRequest, check_kept, tune
+from fusioncli.workflows.finetune import tune
+from fusioncli.workflows.finetune_request import Effort, FinetuneRequest, check_kept
+from fusioncli.workflows.fuse import fitted
 from fusioncli.workflows.memory import available_cores
-from fusioncli.workflows.plan import choose_sensor, model_for
+from fusioncli.workflows.plan import model_for, plan_fusion
 from fusioncli.workflows.requests import FuseRequest
-from fusioncli.workflows.scene_patches import SceneCut, ScenePatches, cut_scenes, held_out
+from fusioncli.workflows.scene_patches import SceneCut, ScenePatches, cut_scenes, held_out, roomy_side
 from fusioncli.workflows.selfcheck import Score, compare
 from fusioncli.workflows.train.events import Listener, Prepared
 
 _PATCH_PX, _OVERLAP = 32, 4
+_WINDOW_CELLS = 12
+_STEPS_UNCHECKED = 150  # where no ground is held out, so that nothing tells when to stop
 _COMPONENTS, _FEW_BANDS = 10, 16
 _OPTIONS = {"width": 32, "blocks": 2, "hidden": (64, 64)}
 
@@ -42,24 +47,23 @@ class SceneNetworkReport:
 
     Attributes:
         weights: of the network.
-        classical: the best method for cubes on the strip that was held out.
-        network: the network there.
+        scores: of the best method for cubes and of the network on the strip that was held out; None where the scene
+            has no room for one.
         steps: optimiser steps of the run.
         patches: how many trained and how many validated.
         notes: what the user should know.
     """
 
     weights: Path
-    classical: Score
-    network: Score
+    scores: tuple[Score, Score] | None
     steps: int
     patches: tuple[int, int]
     notes: tuple[str, ...]
 
     @property
     def improved(self) -> bool:
-        """Whether the network does the job."""
-        return self.network.ergas < self.classical.ergas
+        """Whether the network does the job; one that nothing could be held against does."""
+        return self.scores is None or self.scores[1].ergas < self.scores[0].ergas
 
 
 @dataclass(frozen=True)
@@ -83,37 +87,56 @@ class SceneNetwork:
             DataError: unusable files, a scene that is too small, or learning diverges.
             KeyboardInterrupt: somebody asked to leave.
         """
-        pair, _ = open_registered(self.job.pair, False)
-        sensor, _ = choose_sensor(self.job.method.sensor, pair)
-        cut = self._cut(pair)
+        plan = plan_fusion(replace(self.job, method=replace(self.job.method, name=HyperDetail.name)))
+        pair, sensor = plan.pair, plan.sensor
+        cut = self._cut(pair, sensor)
         patches = cut_scenes(self.request.pairs, cut, lambda *step: listener(Prepared(*step)))
         identity = cut.identity.changed(sensor=patches.training.facts.sensor)
         self.request.folder.mkdir(exist_ok=True)
-        _write_start(self.request.base, identity, patches, self.request.effort.seed)
-        tuned = tune(self.request, identity, patches, listener)
-        scores = self._scores(pair, sensor, cut, tuned.found.path)
+        linear = fitted(plan, lambda *_: None)
+        assert isinstance(linear, DetailFusion)
+        _write_start(self.request.base, identity, patches, linear, self.request.effort.seed)
+        tuned = tune(self._bounded(cut.held_out), identity, patches, listener)
+        scores = self._scores(pair, sensor, cut, tuned.found.path) if cut.held_out else None
         counts = len(patches.training), len(patches.validation)
-        return SceneNetworkReport(tuned.found.path, *scores, tuned.steps, counts, patches.notes)
+        return SceneNetworkReport(tuned.found.path, scores, tuned.steps, counts, patches.notes)
 
     def job_after(self, report: SceneNetworkReport) -> FuseRequest:
         """The job with the better one of network and method."""
-        chosen = {"weights": report.weights} if report.improved else {"name": report.classical.method}
-        return replace(self.job, method=replace(self.job.method, **chosen))
+        if report.scores is None or report.improved:
+            return replace(self.job, method=replace(self.job.method, weights=report.weights))
+        return replace(self.job, method=replace(self.job.method, name=report.scores[0].method))
 
     def finish(self) -> None:
         """Keep the weights, if somebody wants them, and delete the folder of the run."""
         self.request.finish(self.request.folder / f"weights{WEIGHTS_SUFFIX}", self.save_to)
 
-    def _cut(self, pair: ScenePair) -> SceneCut:
+    def _bounded(self, checked: bool) -> FinetuneRequest:
+        """The run; a short one if it is not checked and nobody says how long."""
+        effort = self.request.effort
+        if checked or effort.steps is not None or effort.minutes is not None:
+            return self.request
+        return replace(self.request, effort=replace(effort, steps=_STEPS_UNCHECKED))
+
+    def _cut(self, pair: ScenePair, sensor: Sensor) -> SceneCut:
         ratio, bands = pair.alignment.ratio, pair.bands
         count = bands if bands <= _FEW_BANDS else _COMPONENTS
         images = {"bands": bands, "guide_bands": pair.guide_bands, "ratio": ratio}
         model = ModelConfig.model_validate({"arch": "infn", "options": {**_OPTIONS, "components": count}, **images})
         identity = Identity.of_model(model, value_max=1.0, upsampler=self.job.method.upsampler)
-        side = max(2, _PATCH_PX // ratio) * ratio
-        seed, threads = self.request.effort.seed, self.request.threads or available_cores()
-        name, sensor = self.request.base.name, self.job.method.sensor
-        return SceneCut(identity, name, side, sensor, seed=seed, threads=threads, overlap=_OVERLAP)
+        side, held_out = roomy_side(pair, sensor, self.job.method.upsampler, max(2, _PATCH_PX // ratio))
+        return SceneCut(
+            identity,
+            self.request.base.name,
+            side * ratio,
+            sensor,
+            self.job.method.coregister,
+            seed=self.request.effort.seed,
+            threads=self.request.threads or available_cores(),
+            overlap=_OVERLAP,
+            windows_px=_WINDOW_CELLS if self.request.consistency else 0,
+            held_out=held_out,
+        )
 
     def _scores(self, pair: ScenePair, sensor: Sensor, cut: SceneCut, weights: Path) -> tuple[Score, Score]:
         """Of the best method for cubes, and of the network."""
@@ -165,12 +188,12 @@ def plan_scene_network(job: FuseRequest, effort: Effort, save_to: Path | None) -
     return SceneNetwork(job, request, save_to)
 
 
-def _write_start(path: Path, identity: Identity, patches: ScenePatches, seed: int) -> None:
-    """A network that gives the upsampled HSI, with the directions and scales of the training patches."""
+def _write_start(path: Path, identity: Identity, patches: ScenePatches, linear: DetailFusion, seed: int) -> None:
+    """A network that does what the linear method does, with the directions and scales of the training patches."""
     model, stacks = identity.model(), patches.training.stacks
     torch.manual_seed(seed)
     network = SubspaceInfn(model.bands, model.guide_bands, model.options, model.ratio)  # pyright: ignore[reportArgumentType] - of an infn
-    network.adjust(_pixels(stacks["gt"]), _pixels(stacks["msi"]))
+    network.adjust(_pixels(stacks["gt"]), _pixels(stacks["msi"]), linear)
     save_weights(path, network.state_dict(), identity)
 
 

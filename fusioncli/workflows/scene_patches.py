@@ -7,7 +7,8 @@ as that of `interp23tap` is by half a PAN pixel, learning from these patches tak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -27,14 +28,16 @@ from fusioncli.ops.sampling import CentredSampling, Sampling, sampling_for
 from fusioncli.workflows.coregister import open_registered
 from fusioncli.workflows.evaluate.protocol import CENTRED, EvalProtocol
 from fusioncli.workflows.plan import choose_sensor
+from fusioncli.workflows.scene_windows import WindowCut, WindowedSet, cut_windows
 from fusioncli.workflows.simulate.areas import split
 from fusioncli.workflows.simulate.pair import PairSource
 from fusioncli.workflows.simulate.plan import Share, check_apart, counted_share, shares_of
 from fusioncli.workflows.simulate.write import patches_of
-from fusioncli.workflows.training_data import PatchSet
+from fusioncli.workflows.training_data import PatchSet, Samples
 from fusioncli.workflows.workers import Progress, in_order
 
 _VALIDATION_SHARE = 0.15
+_LEAST_CELLS = 4  # of a patch where ground is held out
 _FEW = 256  # training patches; a small scene is cut with overlap
 _TRAINING_BYTES, _VALIDATION_BYTES = 256 * 2**20, 64 * 2**20
 
@@ -47,21 +50,25 @@ class SceneCut:
         identity: of the network's weights.
         name: of their file, for messages.
         patch_px: side of a patch on the grid of the truth, a multiple of the ratio.
-        sensor: name of a sensor preset, or None to guess.
+        sensor: name of a sensor preset, None to guess, or the figures themselves.
         coregister: measure the shift between MS and PAN and take it out.
         seed: of what is left out of scenes that are larger than needed, and of the order.
         threads: workers.
         overlap: how many patches a pixel of a small scene lies in, along either axis.
+        windows_px: side of windows of the training ground at full resolution, MS px; 0 for none.
+        held_out: keep ground out of the training; else, for scenes without room, all of it trains and validates.
     """
 
     identity: Identity
     name: str
     patch_px: int
-    sensor: str | None = None
+    sensor: str | Sensor | None = None
     coregister: bool = False
     seed: int = 0
     threads: int = 1
     overlap: int = 2
+    windows_px: int = 0
+    held_out: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,12 +78,21 @@ class ScenePatches:
     Attributes:
         training: patches to learn from.
         validation: patches of a strip of each scene, apart from those.
+        windows: of the training ground at full resolution, None where there are none.
+        gains: MTF gain of each MS band.
         notes: what the user should know.
     """
 
     training: PatchSet
     validation: PatchSet
+    windows: Mapping[str, np.ndarray] | None
+    gains: tuple[float, ...]
     notes: tuple[str, ...]
+
+    @property
+    def samples(self) -> Samples:
+        """All that is learned from."""
+        return self.training if self.windows is None else WindowedSet(self.training, self.windows)
 
 
 def cut_scenes(pairs: Sequence[PairRequest], cut: SceneCut, progress: Progress) -> ScenePatches:
@@ -90,9 +106,10 @@ def cut_scenes(pairs: Sequence[PairRequest], cut: SceneCut, progress: Progress) 
     sources, notes = _open(pairs, cut)
     check_apart(sources)
     side = cut.patch_px // cut.identity.ratio
-    training, validation = [], []
+    training, validation, ground = [], [], []
     for source in sources:
         learned, measured = _split(source, cut)
+        ground.append((source, learned))
         training += _blocks(source, learned, side, cut.overlap)
         validation += shares_of(source, measured, (side, side))
     facts, ratio = _facts(sources), cut.identity.ratio
@@ -101,6 +118,8 @@ def cut_scenes(pairs: Sequence[PairRequest], cut: SceneCut, progress: Progress) 
     return ScenePatches(
         PatchSet(training_images, facts, ratio, cut.seed, cut.patch_px),
         PatchSet(validation_images, facts, ratio, cut.seed, cut.patch_px),
+        cut_windows(ground, _window_cut(cut), progress) if cut.windows_px else None,
+        sources[0].sensor.ms_mtf,
         notes,
     )
 
@@ -109,6 +128,21 @@ def held_out(pair: ScenePair, sensor: Sensor, cut: SceneCut) -> Rect:
     """Where the validation patches of a scene lie: pixels of the degraded MS (DataError: it is too small)."""
     source = PairSource(pair, sensor, scene_protocol(upsampler_of(cut.identity)), cut.identity.value_max, "")
     return _split(source, cut)[1]
+
+
+def roomy_side(pair: ScenePair, sensor: Sensor, upsampler: str, most: int) -> tuple[int, bool]:
+    """Side of patches, in pixels of the degraded MS, at most so many, and whether it leaves ground to hold out.
+
+    Raises:
+        DataError: the scene is smaller than one such pixel.
+    """
+    source = PairSource(pair, sensor, scene_protocol(upsampler), 1.0, "")
+    cells = source.cells
+    for side in range(min(most, cells.height, cells.width), _LEAST_CELLS - 1, -1):
+        with suppress(DataError):
+            split(cells, side, _VALIDATION_SHARE, source.margin)
+            return side, True
+    return min(most, cells.height, cells.width), False
 
 
 def scene_protocol(upsampler: str) -> EvalProtocol:
@@ -163,7 +197,8 @@ def _open(pairs: Sequence[PairRequest], cut: SceneCut) -> tuple[list[PairSource]
     for files in pairs:
         pair, _ = open_registered(files, cut.coregister)
         check_fits(cut.identity, cut.name, (pair.bands, pair.guide_bands), pair.alignment.ratio)
-        sensor, note = choose_sensor(cut.sensor, pair)
+        known = cut.sensor
+        sensor, note = (known, "") if isinstance(known, Sensor) else choose_sensor(known, pair)
         sources.append(PairSource(pair, sensor, protocol, cut.identity.value_max, "", cube=files.cube))
         notes += [*pair.notes, note]
     return sources, tuple(dict.fromkeys(filter(None, notes)))
@@ -171,6 +206,8 @@ def _open(pairs: Sequence[PairRequest], cut: SceneCut) -> tuple[list[PairSource]
 
 def _split(source: PairSource, cut: SceneCut) -> tuple[Rect, Rect]:
     ratio, cells = cut.identity.ratio, source.cells
+    if not cut.held_out:
+        return cells, cells
     try:
         training, validation = split(cells, cut.patch_px // ratio, _VALIDATION_SHARE, source.margin)
     except DataError as error:
@@ -215,6 +252,12 @@ def _cut(name: str, shares: Sequence[Share], cut: SceneCut, progress: Progress) 
     work = in_order(f"cutting {name}", complete, lambda share: patches_of(share, numbers), cut.threads, progress)
     found = list(work)
     return {key: Stack(tuple(images[key].astype(np.float32) for images in found)) for key in found[0]}
+
+
+def _window_cut(cut: SceneCut) -> WindowCut:
+    identity = cut.identity
+    sampling = sampling_for(upsampler_of(identity), identity.ratio, identity.ratio)
+    return WindowCut(identity.model().inputs, cut.windows_px, sampling, cut.seed, cut.threads)
 
 
 def _facts(sources: Sequence[PairSource]) -> PatchFacts:

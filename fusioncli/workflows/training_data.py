@@ -21,6 +21,8 @@ from fusioncli.io.patches import PatchFile
 
 COARSE_NAMES = ("ms", "hsi")
 GUIDE_NAMES = ("pan", "msi")
+FULL = "full_"
+"""Begins the names of images at full resolution, which have no truth beside them."""
 _ORDER, _CROP_ROW, _CROP_COL, _ORIENTATION = range(4)
 
 

@@ -172,6 +172,50 @@ def test_a_shift_is_warned_of(fusion, tmp_path):
     assert "--coregister" in hint
 
 
+APART = re.compile(r"^note: MS and PAN contents are (\S+) PAN px apart, more than 1; consider --coregister$", re.M)
+
+
+def test_fusing_warns_of_a_shift(fusion, tmp_path):
+    """Without changing anything else."""
+    pair = shifted_pair(tmp_path, (3.0, 0.4))
+    warned = fusion("pansharpen", *pair.flags, "-o", tmp_path / "warned.tif", "--method", "gsa", "--json")
+    assert (warned.code, warned.json["shift_px"]) == (0, None)
+    assert float(APART.findall(warned.stderr)[0]) == pytest.approx(np.hypot(3.0, 0.4), abs=0.1)
+    assert fused(fusion, pair, tmp_path / "quiet.tif", "-q", "--method", "gsa").tobytes() == (
+        samples_of(tmp_path / "warned.tif").tobytes()
+    )
+
+
+@pytest.mark.parametrize("flag", ["--fast", "--coregister", "-q"])
+def test_fusing_does_not_look_for_a_shift_that_nobody_asks_for(fusion, tmp_path, monkeypatch, flag):
+    pair = shifted_pair(tmp_path, (3.0, 0.4))
+    hasty = []
+    monkeypatch.setattr("fusioncli.workflows.coregister.apart_note", lambda request: hasty.append(request))
+    outcome = fusion("pansharpen", *pair.flags, "-o", tmp_path / "fused.tif", "--dry-run", flag)
+    assert (outcome.code, hasty) == (0, [])
+
+
+@pytest.mark.parametrize("shift_px", [(0.0, 0.0), (0.6, -0.6)])
+def test_fusing_does_not_warn_of_a_good_pair(fusion, tmp_path, shift_px):
+    pair = shifted_pair(tmp_path, shift_px)
+    outcome = fusion("pansharpen", *pair.flags, "-o", tmp_path / "fused.tif", "--dry-run")
+    assert outcome.code == 0
+    assert "apart" not in outcome.stderr
+
+
+@pytest.mark.parametrize("what", ["flat", "tiny", "other ground"])
+def test_fusing_goes_on_where_no_shift_can_be_measured(fusion, make_pair, tmp_path, what):
+    pair = make_pair(shape=(8, 8)) if what == "tiny" else shifted_pair(tmp_path, (3.0, 0.4))
+    if what == "flat":
+        pair = replace(pair, ms=rewritten(pair.ms, "flat.tif", np.full((4, 128, 144), 500, "float32")))
+    if what == "other ground":
+        other = smooth_scene(1, 512, 576, seed=9).astype("float32")
+        pair = replace(pair, pan=rewritten(pair.pan, "other.tif", other))
+    outcome = fusion("pansharpen", *pair.flags, "-o", tmp_path / "fused.tif", "--dry-run", "--method", "gsa")
+    assert outcome.code == 0, outcome.stderr
+    assert "apart" not in outcome.stderr
+
+
 def test_a_good_pair_is_not_warned_of(fusion, tmp_path):
     outcome = fusion("align", *shifted_pair(tmp_path, (0.1, 0.1)).flags)
     assert (outcome.code, outcome.stderr) == (0, "")

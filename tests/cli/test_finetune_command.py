@@ -167,6 +167,7 @@ class TestAdapt:
             (["--adapt", "--method", "gsa"], 2, "there is none"),
             (["--adapt", "--weights", "base.safetensors", "--adapter", "scene.safetensors"], 2, "there is none"),
             (["--steps", "5"], 2, "--steps goes with --adapt"),
+            (["--consistency", "1"], 2, "--consistency goes with --adapt"),
             (["--save-adapter", "a.safetensors"], 2, "--save-adapter goes with --adapt"),
             (["--adapt", "--weights", "base.safetensors", "--save-adapter", "a.tif"], 2, "takes a file .safetensors"),
             (["--adapt", "--weights", "base.safetensors", "--save-adapter", "scene.safetensors"], 3, "exists already"),

@@ -16,7 +16,7 @@ from training_runs import Witness
 from fusioncli.io.scene import PairRequest
 from fusioncli.io.weights import read_header
 from fusioncli.workflows import scene_network
-from fusioncli.workflows.finetune import Effort
+from fusioncli.workflows.finetune_request import Effort
 from fusioncli.workflows.memory import Resources
 from fusioncli.workflows.requests import FuseRequest, OutputRequest
 from fusioncli.workflows.scene_network import plan_scene_network
@@ -45,11 +45,11 @@ def cube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def favoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network wins, whatever it has learned."""
+def beaten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network, which is the last of the models, loses, whatever it has learned."""
 
     def compare(pair: object, sensor: object, models: dict, within: object) -> list[Score]:
-        return [Score(name, float(place), 1.0) for place, name in enumerate(reversed(models))]
+        return [Score(name, float(place), 1.0) for place, name in enumerate(models)]
 
     monkeypatch.setattr(scene_network, "compare", compare)
 
@@ -66,30 +66,36 @@ def test_it_learns() -> None:
     witness = Witness()
     report = plan_scene_network(job, Effort(60), None).learn(witness)
     first, *later = (event.figures["ERGAS"] for event in witness.of(Validated))
-    assert min(later) < 0.8 * first
+    assert min(later) < first
     assert report.steps == 60 and min(report.patches) > 0
     identity = read_header(report.weights).identity
     assert (identity.arch, identity.bands, identity.guide_bands, identity.ratio) == ("infn", BANDS, 3, RATIO)
     assert identity.arch_config["components"] == 3
 
 
-def test_the_better_one_fuses(fusion: Fusion, cube: list[str], tmp_path: Path) -> None:
-    """Bands are multiples of what the MSI shows: a linear method is hard to beat in 20 steps."""
+def test_the_network_fuses(fusion: Fusion, cube: list[str], tmp_path: Path) -> None:
     before = {path.name for path in tmp_path.iterdir()}
     fused, said = fuse(fusion, cube, "fused.tif", *ADAPT, "--save-weights", "kept.safetensors")
     assert {path.name for path in tmp_path.iterdir()} - before == {"fused.tif", "kept.safetensors"}
-    assert "on ground that was held out of the training: hyper-" in said
-    method = said.split("so the scene is fused with ")[1].split()[0]
-    np.testing.assert_array_equal(fuse(fusion, cube, "classical.tif", "--method", method)[0], fused)
+    assert "on ground that was held out of the training: hyper-" in said and "no better" not in said
+    np.testing.assert_array_equal(fuse(fusion, cube, "kept.tif", "--weights", "kept.safetensors")[0], fused)
+    assert (fused != fuse(fusion, cube, "linear.tif", "--method", "hyper-lmmse")[0]).mean() > 0.01
     fuse(fusion, cube, "again.tif", *ADAPT, "--save-weights", "again.safetensors")
     assert Path("again.safetensors").read_bytes() == Path("kept.safetensors").read_bytes()
 
 
-def test_the_network_fuses(fusion: Fusion, cube: list[str], favoured: None) -> None:
-    fused, said = fuse(fusion, cube, "fused.tif", *ADAPT, "--save-weights", "kept.safetensors")
-    assert "no better" not in said
-    np.testing.assert_array_equal(fuse(fusion, cube, "kept.tif", "--weights", "kept.safetensors")[0], fused)
-    assert (fused != fuse(fusion, cube, "plain.tif", "--method", "exp")[0]).mean() > 0.1
+def test_a_better_method_fuses(fusion: Fusion, cube: list[str], beaten: None) -> None:
+    fused, said = fuse(fusion, cube, "fused.tif", *ADAPT)
+    method = said.split("the network is no better, so the scene is fused with ")[1].split()[0]
+    np.testing.assert_array_equal(fuse(fusion, cube, "classical.tif", "--method", method)[0], fused)
+
+
+def test_a_small_scene_has_nothing_to_measure_on(fusion: Fusion, cube: list[str]) -> None:
+    """16 x 12 HSI px are 8 x 6 when degraded: too few for a strip apart, enough to learn from."""
+    bounds = ["--bounds", "500000,5699680,500240,5700000"]
+    fused, said = fuse(fusion, cube, "fused.tif", *ADAPT, *bounds, "--save-weights", "kept.safetensors")
+    assert "no room to hold ground out of the training" in said and "than hyper-lmmse" in said
+    np.testing.assert_array_equal(fuse(fusion, cube, "kept.tif", *bounds, "--weights", "kept.safetensors")[0], fused)
 
 
 def test_a_dry_run_learns_nothing(fusion: Fusion, cube: list[str], tmp_path: Path) -> None:
@@ -108,7 +114,7 @@ def test_a_dry_run_learns_nothing(fusion: Fusion, cube: list[str], tmp_path: Pat
         (["--save-weights", "a.safetensors"], 2, "--save-weights goes with --adapt"),
         (["--adapt", "--save-weights", "a.tif"], 2, "--save-weights takes a file .safetensors"),
         (["--adapt", "--save-weights", "old.safetensors"], 3, "old.safetensors exists already"),
-        (["--adapt", "--bounds", "500000,5700000,500400,5699600"], 3, "are too few to cut patches"),
+        (["--consistency", "1"], 2, "--consistency goes with --adapt"),
     ],
 )
 def test_refusals(fusion: Fusion, cube: list[str], flags: list[str], code: int, error: str) -> None:

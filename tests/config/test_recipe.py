@@ -127,6 +127,7 @@ def test_the_manual_has_every_setting():
         "optimiser",
         "schedule",
         "training",
+        "consistency",
         "validation",
         "checkpoint",
     }

@@ -1,4 +1,4 @@
-"""INFN on principal components: what the components are, that nothing else is touched, and that units do not matter."""
+"""INFN on principal components: it starts as a linear method, touches nothing else, and units do not matter."""
 
 from typing import cast
 
@@ -11,13 +11,18 @@ from fusioncli.config.architectures import InfnOptions
 from fusioncli.config.recipe import ModelConfig, StartConfig
 from fusioncli.core.tiling import Exact
 from fusioncli.errors import DataError
+from fusioncli.models.contract import Card
+from fusioncli.models.hyperspectral.detail import DetailFusion
 from fusioncli.models.infn.network import Infn
 from fusioncli.models.infn.subspace import SubspaceInfn
 from fusioncli.models.networks import Network, build_network
 from fusioncli.models.start import start_network
+from fusioncli.ops.kernels import DEFAULT_MS_GAIN
+from fusioncli.ops.sampling import sampling_for
 
 BANDS, COMPONENTS = 20, 3
 OPTIONS = InfnOptions(width=6, blocks=1, hidden=(8,), latent=4, components=COMPONENTS)
+SAMPLING = sampling_for("lanczos", 4, 4)
 CONFIG = ModelConfig(arch="infn", bands=BANDS, guide_bands=2, ratio=4, options=OPTIONS)
 
 
@@ -30,11 +35,17 @@ def images():
     return hsi.double(), hsi_up.double(), torch.rand(2, 2, 24, 24).double()
 
 
-def network_for(hsi, msi):
+def linear(scale=1.0):
+    """A method of some weights."""
+    weights = scale * np.random.default_rng(3).normal(size=(BANDS, 2))
+    return DetailFusion(Card("hyper-lmmse", Exact(0)), SAMPLING, weights, 0.25)
+
+
+def network_for(hsi, msi, start=None):
     torch.manual_seed(2)
     network = SubspaceInfn(BANDS, 2, OPTIONS).double()
     torch.nn.init.normal_(cast(nn.Conv2d, network.infn.head[-1]).weight)
-    network.adjust(hsi.transpose(0, 1).flatten(1), msi.transpose(0, 1).flatten(1))
+    network.adjust(hsi.transpose(0, 1).flatten(1), msi.transpose(0, 1).flatten(1), start or linear())
     return network.eval()
 
 
@@ -43,9 +54,15 @@ def test_it_is_a_network(images):
     assert isinstance(network, SubspaceInfn) and isinstance(network, Network)
     learned = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     assert learned == {f"infn.{name}" for name, _ in network.infn.named_parameters()}
-    assert isinstance(network.rule(16), Exact) and network.rule(16) == Infn(3, 2, OPTIONS).rule(16)
-    hsi, hsi_up, msi = (image.float() for image in images)
-    assert torch.equal(network(hsi, hsi_up, msi), hsi_up)
+    reach_px = SAMPLING.reach_px(DEFAULT_MS_GAIN)
+    assert isinstance(network.rule(16), Exact) and network.rule(16) == Infn(3, 2, OPTIONS).rule(2 * reach_px)
+
+
+def test_it_starts_as_the_linear_method(images):
+    hsi, hsi_up, msi = images
+    network, method = network_for(hsi, msi), linear()
+    torch.nn.init.zeros_(cast(nn.Conv2d, network.infn.head[-1]).weight)
+    torch.testing.assert_close(network(hsi, hsi_up, msi), method.fuse(hsi, msi), rtol=0, atol=1e-12)
 
 
 def test_components_are_those_of_the_pixels(images):
@@ -66,16 +83,24 @@ def test_components_are_those_of_the_pixels(images):
 def test_detail_lies_in_the_subspace(images):
     hsi, hsi_up, msi = images
     network = network_for(hsi, msi)
-    detail = (network(hsi, hsi_up, msi) - hsi_up).transpose(0, 1).flatten(1).detach().numpy()
+    detail = (network(hsi, hsi_up, msi) - network.start(hsi, msi)).transpose(0, 1).flatten(1).detach().numpy()
     directions = network.directions.numpy()
     assert np.abs(detail).max() > 0.1
     np.testing.assert_allclose(directions @ (directions.T @ detail), detail, atol=1e-9)
 
 
+def test_the_error_is_that_of_the_components(images):
+    hsi, hsi_up, msi = images
+    network = network_for(hsi, msi)
+    other = hsi_up + torch.randn_like(hsi_up)
+    expected = (network._components(other) - network._components(hsi_up)).abs().mean()
+    torch.testing.assert_close(network.error(other, hsi_up), expected)
+
+
 def test_units_do_not_matter(images):
     hsi, hsi_up, msi = images
     plain = network_for(hsi, msi)(hsi, hsi_up, msi)
-    scaled = network_for(hsi * 1000, msi * 0.01)(hsi * 1000, hsi_up * 1000, msi * 0.01)
+    scaled = network_for(hsi * 1000, msi * 0.01, linear(1e5))(hsi * 1000, hsi_up * 1000, msi * 0.01)
     torch.testing.assert_close(scaled, plain * 1000, rtol=1e-5, atol=1e-3)
 
 
@@ -86,5 +111,5 @@ def test_a_flat_band_of_the_msi_does_no_harm(images):
 
 
 def test_nobody_trains_it_without_components():
-    with pytest.raises(DataError, match="5 frozen tensors are in no file"):
+    with pytest.raises(DataError, match="7 frozen tensors are in no file"):
         start_network(CONFIG, StartConfig())

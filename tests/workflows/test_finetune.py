@@ -20,7 +20,8 @@ from fusioncli.models.panadapter.presets import TINY
 from fusioncli.models.weights import load_weights
 from fusioncli.ops.sampling import CentredSampling, sampling_for
 from fusioncli.workflows import finetune as module
-from fusioncli.workflows.finetune import Effort, FinetuneRequest, finetune
+from fusioncli.workflows.finetune import finetune
+from fusioncli.workflows.finetune_request import Effort, FinetuneRequest
 from fusioncli.workflows.scene_patches import SceneCut, cut_scenes
 from fusioncli.workflows.train.events import Prepared, Progressed, Started, Validated
 

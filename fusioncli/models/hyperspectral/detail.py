@@ -41,19 +41,24 @@ class DetailFusion:
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w) and guide (N, M, H, W), DN, to (N, B, H, W), DN."""
-        weights = torch.from_numpy(self.weights).to(ms)
-        detail = pan - self.sampling.upsample(self._degrade(pan))
-        fused = ms.new_empty(len(ms), ms.shape[1], *pan.shape[2:])
-        for some in band_groups(ms.shape[1]):
-            image = self.sampling.upsample(ms[:, some])
-            least = image.clamp(max=0.0)
-            image = image.add_(combine(weights[some], detail)).maximum(least)
-            rest = self.sampling.upsample(ms[:, some] - self._degrade(image))
-            fused[:, some] = rest.add_(image).maximum(least)
-        return fused
+        return inject(ms, pan, torch.from_numpy(self.weights).to(ms), self.sampling, self.gain)
 
-    def _degrade(self, x: Tensor) -> Tensor:
-        return self.sampling.degrade(x, (self.gain,) * x.shape[1])
+
+def inject(ms: Tensor, guide: Tensor, weights: Tensor, sampling: Sampling, gain: float) -> Tensor:
+    """What `DetailFusion` makes of ms (N, B, h, w) and guide (N, M, H, W) with weights (B, M): (N, B, H, W)."""
+
+    def degrade(x: Tensor) -> Tensor:
+        return sampling.degrade(x, (gain,) * x.shape[1])
+
+    detail = guide - sampling.upsample(degrade(guide))
+    fused = ms.new_empty(len(ms), ms.shape[1], *guide.shape[2:])
+    for some in band_groups(ms.shape[1]):
+        image = sampling.upsample(ms[:, some])
+        least = image.clamp(max=0.0)
+        image = image.add_(combine(weights[some], detail)).maximum(least)
+        rest = sampling.upsample(ms[:, some] - degrade(image))
+        fused[:, some] = rest.add_(image).maximum(least)
+    return fused
 
 
 class HyperDetail(CubeMethod):

@@ -13,8 +13,10 @@ from torch.nn import functional
 
 from fusioncli.config.recipe import OptimiserConfig, Recipe
 from fusioncli.errors import UsageError
+from fusioncli.ops.sampling import CentredSampling
 from fusioncli.workflows.train.schedule import learning_rate
 from fusioncli.workflows.train.world import World
+from fusioncli.workflows.training_data import FULL
 
 Batch = Mapping[str, Tensor]
 """The truth, gt (N, B, H, W), and what `model.inputs` names, such as ms (N, B, h, w); in units of `value_max`."""
@@ -28,7 +30,10 @@ def _relative_loss(fused: Tensor, gt: Tensor) -> Tensor:
     return ((fused - gt) / spread).abs().mean()
 
 
-_LOSSES = {"l1": functional.l1_loss, "l2": functional.mse_loss, "relative": _relative_loss}
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of what the network made and what it should be."""
+
+_LOSSES: dict[str, Loss] = {"l1": functional.l1_loss, "l2": functional.mse_loss, "relative": _relative_loss}
 _OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
@@ -104,6 +109,7 @@ class Learner:
         self._mean = RunningMean(self.network, decay) if (decay := recipe.training.ema_decay) else None
         if recipe.training.gradient_checkpointing:
             _checkpoint_gradients(self.network, recipe.model.arch)
+        self._loss: Loss = placed.error if recipe.loss == "components" else _LOSSES[recipe.loss]
         self._spread = world.spread(self.network)
         self._optimiser = _optimiser(recipe.optimiser, self.network)
 
@@ -141,14 +147,27 @@ class Learner:
 
     def _backward(self, batches: Iterable[Batch]) -> list[Tensor]:
         """Gradients of the mean loss over all batches; they meet those of other processes in the last pass."""
-        passes, measure = self._recipe.training.accumulate, _LOSSES[self._recipe.loss]
+        passes, measure, weight = self._recipe.training.accumulate, self._loss, self._recipe.consistency.weight
         losses = []
         for number, batch in enumerate(batches, start=1):
             with self._world.alone(self._spread) if number < passes else nullcontext():
-                loss = measure(self.arithmetic.run(self._spread, self.inputs(batch)), batch["gt"]) / passes
-                loss.backward()
+                loss = measure(self.arithmetic.run(self._spread, self.inputs(batch)), batch["gt"])
+                if weight:
+                    loss = loss + weight * measure(*self._degraded(batch))
+                (loss := loss / passes).backward()
             losses.append(loss.detach())
         return losses
+
+    def _degraded(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The network's full-resolution windows degraded, and their MS, without the cells that the border reaches."""
+        names, ratio = self._recipe.model.inputs, self._recipe.model.ratio
+        inputs = [batch[FULL + name] for name in names]
+        sampling, gains = CentredSampling(ratio, ratio), self._recipe.consistency.gains
+        low = sampling.degrade(self.arithmetic.run(self._spread, inputs), gains)
+        reach = -(-max(map(sampling.blur_reach_px, gains)) // ratio)
+        cells = min(reach, (low.shape[-1] - 1) // 4)
+        inner = (..., *(slice(cells, size - cells) for size in low.shape[-2:]))
+        return low[inner], inputs[0][inner]
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs; frozen tensors, which are where the run started from, are not in it."""

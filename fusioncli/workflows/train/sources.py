@@ -5,7 +5,7 @@ from __future__ import annotations
 from fusioncli.config.architectures import RESTORATION
 from fusioncli.config.data import Source, Synthetic
 from fusioncli.config.recipe import Recipe
-from fusioncli.errors import DataError
+from fusioncli.errors import DataError, UsageError
 from fusioncli.workflows.train.drawn import draw_patches, draw_pictures
 from fusioncli.workflows.train.events import Listener, Prepared
 from fusioncli.workflows.train.patch_files import read_patches
@@ -23,8 +23,13 @@ def open_training(recipe: Recipe, listener: Listener = lambda event: None) -> Sa
 
     Raises:
         DataError: files are missing, damaged, empty, or do not fit the recipe or each other.
-        UsageError: nobody states `value_max`, or drawn scenes do not fit the recipe.
+        UsageError: nobody states `value_max`, drawn scenes do not fit the recipe, or it asks for consistency.
     """
+    if recipe.consistency.weight:
+        raise UsageError(
+            f"consistency.weight is {recipe.consistency.weight:g}, and data.train holds nothing at full resolution",
+            "leave it out; fusion finetune --consistency sees scenes at full resolution",
+        )
     found = _open(recipe, "train", recipe.data.train, listener)
     if isinstance(found, PatchSet) and (side := min(found.stacks["gt"].shape[-2:])) < recipe.data.patch_px:
         raise DataError(

@@ -1,0 +1,88 @@
+"""How the cube of a pair lies on its sharper companion, and how it is blurred against it: measured, told, and used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from fusioncli.core.rects import cells_within, finer
+from fusioncli.core.sensors import Sensor
+from fusioncli.core.tiling import Rect
+from fusioncli.io.scene import ScenePair
+from fusioncli.models.hyperspectral.blur import MARGIN_CELLS, Blur, View, fit_blur
+
+_PER_SIDE = 3
+_WINDOW_PX, _LEAST_CELLS, _MOST_CELLS = 288, 12, 48
+_TRUSTED = 0.9  # of the guide's variance explained: with less, noise of the guide passes for blur of the cube
+_UNKNOWN_SENSOR = "GENERIC"
+
+
+def measure_blur(pair: ScenePair) -> Blur | None:
+    """Point spread and shift of a cube against its sharper image, from a few windows; None where they cannot be told.
+
+    Raises:
+        DataError: an input is damaged.
+    """
+    views = [_look(pair, cells) for cells in _windows(pair)]
+    return fit_blur(views, pair.alignment.ratio, pair.alignment.mean_gsd_ratio)
+
+
+def seen_by(sensor: Sensor, blur: Blur | None, named: bool) -> Sensor:
+    """The sensor, with the gain that was measured where no other is known.
+
+    Args:
+        sensor: fitted to the bands.
+        blur: what was measured.
+        named: whether the user chose the sensor.
+    """
+    if blur is None or named or sensor.name != _UNKNOWN_SENSOR or blur.explained < _TRUSTED:
+        return sensor
+    gain = min(max(round(blur.gain, 2), 0.01), 0.95)  # the last bits may depend on the number of threads
+    return replace(sensor, ms_mtf=(gain,) * len(sensor.ms_mtf))
+
+
+def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:
+    """What was measured, and what became of it.
+
+    Args:
+        blur: what was measured.
+        sensor: as it was chosen.
+        used: with the gain of the job.
+    """
+    if blur is None:
+        return "point spread and shift of MS against PAN cannot be told: too few pixels, no texture, or other ground"
+    gain = sum(sensor.ms_mtf) / len(sensor.ms_mtf)
+    fate = f"{gain:.2f} of {sensor.name} is used" if used is sensor else f"used instead of {gain:.2f} of {sensor.name}"
+    return (
+        f"MS against PAN: to be moved by {blur.rows_px:+.2f} rows and {blur.cols_px:+.2f} columns of PAN px, "
+        f"MTF gain at Nyquist {blur.gain:.2f} ({fate}), {blur.explained:.1%} of PAN explained"
+    )
+
+
+def _windows(pair: ScenePair) -> Iterator[Rect]:
+    """Cells of the cube inside the output: all of a small scene, else squares spread over it."""
+    cells = cells_within(pair.alignment.output_in_scene, pair.alignment.ratio)
+    most = min(_MOST_CELLS, max(_LEAST_CELLS, _WINDOW_PX // pair.alignment.ratio))
+    (rows, height), (cols, width) = (_spread(n, most) for n in (cells.height, cells.width))
+    for row in rows:
+        for col in cols:
+            at = Rect(row, col, row + height, col + width)
+            yield at.shift(cells.row0, cells.col0)
+
+
+def _spread(cells: int, most: int) -> tuple[list[int], int]:
+    """Starts and length of up to three pieces of a line; of a short one, they overlap by their margins."""
+    count = min(_PER_SIDE, -(-cells // most))
+    length = min(cells, most, -(-cells // max(count, 1)) + 2 * MARGIN_CELLS)
+    return sorted({round(start) for start in np.linspace(0, cells - length, count)}), length
+
+
+def _look(pair: ScenePair, cells: Rect) -> View:
+    ratio = pair.alignment.ratio
+    samples = pair.read(finer(cells, ratio))
+    if samples.valid is None:
+        return View(samples.ms, samples.pan)
+    whole = samples.valid.all(0).reshape(cells.height, ratio, cells.width, ratio).all((1, 3))
+    return View(samples.ms, samples.pan, np.asarray(whole))
