@@ -2,6 +2,8 @@
 
 Usage: python tests/benchmarks/hyperspectral_scenes.py $FUSION_REAL_DATA OUT
 
+For what learns from a scene, OUT/degraded holds each pair as `fusion eval` degrades it, beside the truth.
+
 `paris` and `paris_pan` are two sensors (Hyperion, ALI); `s2` is one instrument at two resolutions. The MSI of `jasper`,
 `moffett` and `enmap` is simulated from the cube: Gaussian responses as wide as Sentinel-2's bands, 1 % noise.
 """
@@ -13,8 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import torch
 from affine import Affine
 
+from fusioncli.ops.sampling import CentredSampling
+
+GAIN = 0.3
+OWN_RATIO = {"paris_pan": 3, "s2": 2}
+RATIO = 4  # of the others, whose images have pixels of one size
 PASS_NM = ((458, 523), (543, 578), (650, 680), (698, 713), (733, 748))
 PASS_NM += ((773, 793), (785, 899), (855, 875), (1565, 1655), (2100, 2280))
 
@@ -58,6 +66,7 @@ def simulated(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray, int]]:
 
 def main(folder: Path, out: Path) -> None:
     """Write all."""
+    (out / "degraded").mkdir(parents=True, exist_ok=True)
     for name, (cube, centres_nm, bands) in simulated(folder).items():
         write(out / f"{name}_hsi.tif", cube, 30)
         write(out / f"{name}_msi.tif", seen(cube, centres_nm, bands), 30)
@@ -69,6 +78,29 @@ def main(folder: Path, out: Path) -> None:
     for name, source, gsd_m in (("s2_hsi", "im20", 20), ("s2_msi", "im10", 10)):
         with rasterio.open(folder / f"hsi/s2_t33uub/{source}.tif") as dataset:
             write(out / f"{name}.tif", dataset.read(), gsd_m)
+    for path in sorted(out.glob("*_hsi.tif")):
+        degrade(out, path.stem.removesuffix("_hsi"))
+
+
+def degrade(folder: Path, name: str) -> None:
+    """Write a pair one scale coarser; one whose images have pixels of one size keeps its MSI."""
+    cube, msi = (read(folder / f"{name}_{kind}.tif") for kind in ("hsi", "msi"))
+    ratio = OWN_RATIO.get(name, RATIO)
+    sampling = CentredSampling(ratio, ratio)
+    height, width = (size // ratio * ratio for size in cube.shape[-2:])
+    truth = cube[..., :height, :width]
+    if name in OWN_RATIO:
+        msi = sampling.degrade(msi[..., : height * ratio, : width * ratio], (GAIN,) * msi.shape[1])
+    coarse = sampling.degrade(truth, (GAIN,) * truth.shape[1])
+    images = {"truth": truth, "msi": msi[..., :height, :width], "hsi": coarse}
+    for kind, image in images.items():
+        write(folder / "degraded" / f"{name}_{kind}.tif", image[0].numpy(), 30 * (ratio if kind == "hsi" else 1))
+
+
+def read(path: Path) -> torch.Tensor:
+    """(1, bands, h, w) float32."""
+    with rasterio.open(path) as dataset:
+        return torch.from_numpy(dataset.read().astype("float32"))[None]
 
 
 if __name__ == "__main__":
