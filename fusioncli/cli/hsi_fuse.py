@@ -76,9 +76,10 @@ class CubeMethodOptions:
     srf: Annotated[
         Path | None,
         Option(
-            metavar="FILE",
+            metavar="FILE|SENSOR",
             rich_help_panel=METHOD,
-            help="Text or CSV of spectral responses, a row per MSI band, a column per HSI band; else regressed.",
+            help="Spectral responses of the MSI: text or CSV, a row per MSI band, a column per HSI band; or "
+            "the sensor, if its pass bands are known. Regressed by default.",
         ),
     ] = None
     weights: Annotated[

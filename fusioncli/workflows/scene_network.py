@@ -31,7 +31,7 @@ from fusioncli.workflows.memory import available_cores
 from fusioncli.workflows.plan import model_for, plan_fusion
 from fusioncli.workflows.requests import FuseRequest
 from fusioncli.workflows.scene_patches import SceneCut, ScenePatches, cut_scenes, held_out, roomy_side
-from fusioncli.workflows.selfcheck import Score, compare
+from fusioncli.workflows.selfcheck import LEAST_CELLS, Score, compare
 from fusioncli.workflows.train.events import Listener, Prepared
 
 _PATCH_PX, _OVERLAP = 32, 4
@@ -124,7 +124,7 @@ class SceneNetwork:
         images = {"bands": bands, "guide_bands": pair.guide_bands, "ratio": ratio}
         model = ModelConfig.model_validate({"arch": "infn", "options": {**_OPTIONS, "components": count}, **images})
         identity = Identity.of_model(model, value_max=1.0, upsampler=self.job.method.upsampler)
-        side, held_out = roomy_side(pair, sensor, self.job.method.upsampler, max(2, _PATCH_PX // ratio))
+        side, held_out = roomy_side(pair, sensor, self.job.method.upsampler, max(LEAST_CELLS, _PATCH_PX // ratio))
         return SceneCut(
             identity,
             self.request.base.name,

@@ -29,6 +29,7 @@ from fusioncli.workflows.coregister import open_registered
 from fusioncli.workflows.evaluate.protocol import CENTRED, EvalProtocol
 from fusioncli.workflows.plan import choose_sensor
 from fusioncli.workflows.scene_windows import WindowCut, WindowedSet, cut_windows
+from fusioncli.workflows.selfcheck import LEAST_CELLS
 from fusioncli.workflows.simulate.areas import split
 from fusioncli.workflows.simulate.pair import PairSource
 from fusioncli.workflows.simulate.plan import Share, check_apart, counted_share, shares_of
@@ -37,7 +38,6 @@ from fusioncli.workflows.training_data import PatchSet, Samples
 from fusioncli.workflows.workers import Progress, in_order
 
 _VALIDATION_SHARE = 0.15
-_LEAST_CELLS = 4  # of a patch where ground is held out
 _FEW = 256  # training patches; a small scene is cut with overlap
 _TRAINING_BYTES, _VALIDATION_BYTES = 256 * 2**20, 64 * 2**20
 
@@ -138,7 +138,7 @@ def roomy_side(pair: ScenePair, sensor: Sensor, upsampler: str, most: int) -> tu
     """
     source = PairSource(pair, sensor, scene_protocol(upsampler), 1.0, "")
     cells = source.cells
-    for side in range(min(most, cells.height, cells.width), _LEAST_CELLS - 1, -1):
+    for side in range(min(most, cells.height, cells.width), LEAST_CELLS - 1, -1):
         with suppress(DataError):
             split(cells, side, _VALIDATION_SHARE, source.margin)
             return side, True

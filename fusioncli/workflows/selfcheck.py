@@ -37,7 +37,8 @@ from fusioncli.workflows.workers import in_order
 _WINDOW_PX = 192  # MS px of the scene along either axis
 _MARGIN_CELLS = 4  # around a window, where interpolation does not see the scene's border …
 _ROOMY_CELLS = 24  # … unless the scene is so small that it is all border
-_LEAST_CELLS = 6
+LEAST_CELLS = 6
+"""Of a window, along either axis."""
 _LEAST_SHARE = 0.25  # of a window, that holds data
 _THREADS = 2
 _NUMBERS = PatchNumbers("float32", inf)
@@ -127,7 +128,7 @@ def windows(cells: Rect, side: int) -> list[Rect]:
 
 def _places(start: int, stop: int, side: int) -> list[tuple[int, int]]:
     length = stop - start
-    if length < _LEAST_CELLS:
+    if length < LEAST_CELLS:
         return []
     pieces, side = (2, side) if length >= 2 * side else (1, min(side, length))
     firsts = (start + (2 * piece + 1) * length // (2 * pieces) - side // 2 for piece in range(pieces))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from fusioncli.errors import DataError
+from fusioncli.core.sensors import Sensor, find_sensor
+from fusioncli.errors import DataError, UsageError
 from fusioncli.io.responses import read_responses
 from fusioncli.io.scene import PairRequest, ScenePair
 
 _MARGIN = 0.05  # of the wavelength: half the width of a broad band whose centre lies just outside
+
+_SEEN = 0.1  # of the height of one response: less than that is the foot of a band elsewhere
 
 
 def spectral_notes(request: PairRequest, pair: ScenePair) -> list[str]:
@@ -37,12 +41,16 @@ def read_pair_response(path: Path, pair: ScenePair) -> np.ndarray:
     """Spectral responses of the guide's bands, one column per band of the cube that is fused.
 
     Args:
-        path: as `read_responses` takes it, with a column for every band of the cube's files.
+        path: as `read_responses` takes it, with a column for every band of the cube's files; or a sensor's name, where
+            no file has it.
         pair: the aligned scene.
 
     Raises:
-        DataError: no such table, or of another number of bands.
+        DataError: no such table, of another number of bands, or a cube without wavelengths for a sensor's pass bands.
     """
+    if not path.exists():
+        with suppress(UsageError):  # then it is a file that is missing
+            return _pass_band_responses(find_sensor(str(path)), pair)
     table = read_responses(path, len(pair.all_bands))
     if len(table) != pair.guide_bands:
         raise DataError(
@@ -50,3 +58,29 @@ def read_pair_response(path: Path, pair: ScenePair) -> np.ndarray:
             "one row per MSI band is needed",
         )
     return np.delete(table, sorted(pair.left_out), axis=1)
+
+
+def _pass_band_responses(sensor: Sensor, pair: ScenePair) -> np.ndarray:
+    """Gaussians as wide at half their height as the published pass bands, at the wavelengths of the cube's bands."""
+    ranges = (sensor.pan_nm,) if pair.guide_bands == 1 else sensor.ranges_nm
+    if len(ranges) != pair.guide_bands:
+        raise DataError(
+            f"{sensor.name} has {len(ranges)} bands, MSI has {pair.guide_bands}",
+            "give the MSI in the bands and the order of its sensor, or a table: --srf FILE",
+        )
+    centres = [band.wavelength_nm for file in pair.ms.files for band in file.bands]
+    if not all(centres):
+        raise DataError(
+            f"the responses of {sensor.name} are known by wavelength, and HSI states none",
+            "add the wavelengths to its header, or give a table: --srf FILE",
+        )
+    low, high = np.array(ranges, float).T[..., None]
+    table = np.exp2(-((2 * (np.array(centres, float) - (low + high) / 2) / (high - low)) ** 2))
+    seen = table.sum(1, keepdims=True)
+    if not (seen > _SEEN).all():
+        blind = ", ".join(str(number) for number, each in enumerate(seen[:, 0], 1) if not each > _SEEN)
+        raise DataError(
+            f"HSI has no band in the light of MSI bands {blind} of {sensor.name}",
+            "leave those bands out of the MSI, or let the response be regressed: without --srf",
+        )
+    return table / seen

@@ -205,6 +205,42 @@ def test_known_responses(fusion: Fusion, cube: Cube, tmp_path: Path) -> None:
     assert_refused(outcome, 3, "holds responses of 2 bands, MSI has 3")
 
 
+def test_the_responses_of_a_sensor(fusion: Fusion, cube: Cube, tmp_path: Path) -> None:
+    """WorldView-4's pass bands, 450-510, 510-580, 655-690 and 780-920 nm, as Gaussians written by hand."""
+    msi = write_raster(tmp_path / "four.tif", scene()[[1, 3, 6, 10]].round().astype("uint16"), FINE)
+    middles, widths = np.array([480, 545, 672.5, 850])[:, None], np.array([60, 70, 35, 140])[:, None]
+    table = np.exp(-4 * np.log(2) * ((CENTRES_NM - middles) / widths) ** 2)
+    np.savetxt(tmp_path / "srf.csv", table, delimiter=",")
+    four = cube._replace(msi=msi)
+    named, written = (
+        fuse(fusion, four, tmp_path / "out.tif", "--method", "hyper-gsa", "--srf", srf)
+        for srf in ("wv4", tmp_path / "srf.csv")
+    )
+    np.testing.assert_allclose(named, written, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("srf", "error"),
+    [
+        ("WV4", "WV4 has 4 bands, MSI has 3"),
+        ("WV5.csv", "WV5.csv is not a table of spectral responses"),
+    ],
+)
+def test_responses_that_will_not_do(fusion: Fusion, cube: Cube, tmp_path: Path, srf: str, error: str) -> None:
+    outcome = fusion("hsi-fuse", *cube.flags, "-o", tmp_path / "no.tif", "--srf", srf)
+    assert_refused(outcome, 3, error)
+
+
+def test_a_sensor_needs_wavelengths(fusion: Fusion, cube: Cube, tmp_path: Path) -> None:
+    msi = write_raster(tmp_path / "four.tif", scene()[[1, 3, 6, 10]].round().astype("uint16"), FINE)
+    bare = write_raster(tmp_path / "bare.tif", averaged(scene()).round().astype("uint16"), FINE @ Affine.scale(RATIO))
+    outcome = fusion("hsi-fuse", "--hsi", bare, "--msi", msi, "-o", tmp_path / "no.tif", "--srf", "WV4")
+    assert_refused(outcome, 3, "the responses of WV4 are known by wavelength, and HSI states none")
+    tag_centres(bare, np.linspace(400, 700, BANDS))
+    outcome = fusion("hsi-fuse", "--hsi", bare, "--msi", msi, "-o", tmp_path / "no.tif", "--srf", "WV4")
+    assert_refused(outcome, 3, "HSI has no band in the light of MSI bands 4 of WV4")
+
+
 def test_a_snapped_pair(fusion: Fusion, cube: Cube, tmp_path: Path) -> None:
     moved = rewritten(cube.hsi, "moved.tif", transform=FINE @ Affine.translation(0.5, 0.5) @ Affine.scale(RATIO))
     outcome = fusion("hsi-fuse", "--hsi", moved, "--msi", cube.msi, "-o", tmp_path / "out.tif", "--json")

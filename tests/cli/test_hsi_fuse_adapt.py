@@ -90,9 +90,10 @@ def test_a_better_method_fuses(fusion: Fusion, cube: list[str], beaten: None) ->
     np.testing.assert_array_equal(fuse(fusion, cube, "classical.tif", "--method", method)[0], fused)
 
 
-def test_a_small_scene_has_nothing_to_measure_on(fusion: Fusion, cube: list[str]) -> None:
-    """16 x 12 HSI px are 8 x 6 when degraded: too few for a strip apart, enough to learn from."""
-    bounds = ["--bounds", "500000,5699680,500240,5700000"]
+@pytest.mark.parametrize("area", ["500000,5699680,500240,5700000", "500000,5699200,500200,5700000"])
+def test_a_small_scene_has_nothing_to_measure_on(fusion: Fusion, cube: list[str], area: str) -> None:
+    """8 x 6 and 20 x 5 HSI px once degraded: too short, or too narrow, for a strip apart, enough to learn from."""
+    bounds = ["--bounds", area]
     fused, said = fuse(fusion, cube, "fused.tif", *ADAPT, *bounds, "--save-weights", "kept.safetensors")
     assert "no room to hold ground out of the training" in said and "than hyper-lmmse" in said
     np.testing.assert_array_equal(fuse(fusion, cube, "kept.tif", *bounds, "--weights", "kept.safetensors")[0], fused)
