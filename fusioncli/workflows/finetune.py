@@ -110,15 +110,16 @@ def finetune(request: FinetuneRequest, listener: Listener) -> FinetuneReport:
     """
     base = _open_base(request)
     identity = base.identity
+    patch_px = _patch_px(identity)
     cut = SceneCut(
         identity,
         str(request.base),
-        _patch_px(identity),
+        patch_px,
         request.sensor,
         request.coregister,
         request.effort.seed,
         request.threads or available_cores(),
-        windows_px=_windows_px(identity) if request.consistency else 0,
+        windows_px=patch_px // identity.ratio if request.consistency else 0,  # as large as a patch
     )
     patches = cut_scenes(request.pairs, cut, lambda *step: listener(Prepared(*step)))
     tuned = tune(request, identity, patches, listener)
@@ -191,11 +192,6 @@ def _patch_px(identity: Identity) -> int:
     """The tile of networks that have one, for they know no other size."""
     rule = build_network(identity.model()).rule(0)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue] - a Network
     return rule.tile_px if isinstance(rule, Blend) else max(1, _PATCH_PX // identity.ratio) * identity.ratio
-
-
-def _windows_px(identity: Identity) -> int:
-    """As large as a patch, MS px."""
-    return _patch_px(identity) // identity.ratio
 
 
 def _trained_names(identity: Identity) -> set[str]:

@@ -103,8 +103,9 @@ class SceneNetwork:
 
     def job_after(self, report: SceneNetworkReport) -> FuseRequest:
         """The job with the better one of network and method."""
-        if report.scores is None or report.improved:
+        if report.improved:
             return replace(self.job, method=replace(self.job.method, weights=report.weights))
+        assert report.scores is not None  # it was held against something
         return replace(self.job, method=replace(self.job.method, name=report.scores[0].method))
 
     def finish(self) -> None:
@@ -130,7 +131,6 @@ class SceneNetwork:
             self.request.base.name,
             side * ratio,
             sensor,
-            self.job.method.coregister,
             seed=self.request.effort.seed,
             threads=self.request.threads or available_cores(),
             overlap=_OVERLAP,

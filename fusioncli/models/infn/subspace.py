@@ -83,7 +83,7 @@ class SubspaceInfn(nn.Module):
 
     def error(self, fused: Tensor, truth: Tensor) -> Tensor:
         """Mean absolute difference of the components."""
-        return torch.einsum("lk,nlhw->nkhw", self.directions / self.spread, fused - truth).abs().mean()
+        return self._along(fused - truth).abs().mean()
 
     def rule(self, lms_reach_px: int) -> Exact:
         """As `Infn.rule`, which sees what the linear method makes."""
@@ -91,7 +91,11 @@ class SubspaceInfn(nn.Module):
 
     def _components(self, x: Tensor) -> Tensor:
         """(N, L, h, w) bands to (N, K, h, w)."""
-        return torch.einsum("lk,nlhw->nkhw", self.directions / self.spread, x - self.centre.view(-1, 1, 1))
+        return self._along(x - self.centre.view(-1, 1, 1))
+
+    def _along(self, x: Tensor) -> Tensor:
+        """Differences of bands (N, L, h, w) as those of components (N, K, h, w)."""
+        return torch.einsum("lk,nlhw->nkhw", self.directions / self.spread, x)
 
 
 def _frozen(tensor: Tensor) -> nn.Parameter:
