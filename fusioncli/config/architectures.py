@@ -33,8 +33,8 @@ class Options(Table):
         return False
 
     @property
-    def any_values(self) -> bool:
-        """Whether the network scales its inputs itself, so that `value_max` is no bound."""
+    def starts_classical(self) -> bool:
+        """Whether the network starts from classical fusions, in units of a scene's moments: `value_max` is no bound."""
         return False
 
 
@@ -82,8 +82,8 @@ class RefinerOptions(Options):
         return True
 
     @property
-    def any_values(self) -> bool:
-        """Scaled by the moments of the scene."""
+    def starts_classical(self) -> bool:
+        """It does nothing else."""
         return True
 
 
@@ -135,6 +135,7 @@ class PanAdapterOptions(Options):
 
     Attributes:
         stage: 1 learns priors of MS and PAN; 2 adapts the transformer with them.
+        start: what is corrected: the upsampled MS (the paper), or MTF-GLP-FS, with classical fusions beside MS and PAN.
         per_band: every band is fused by itself, with the mean of all bands beside it: weights fit any number of bands.
         edsr: the frozen CNN.
         ipt: the frozen transformer.
@@ -165,6 +166,7 @@ class PanAdapterOptions(Options):
     """
 
     stage: Literal[1, 2] = 2
+    start: Literal["upsampled", "classical"] = "upsampled"
     per_band: bool = False
     edsr: EdsrSize = EdsrSize()
     ipt: IptSize = IptSize()
@@ -196,6 +198,11 @@ class PanAdapterOptions(Options):
     def any_bands(self) -> bool:
         """As `per_band`."""
         return self.per_band
+
+    @property
+    def starts_classical(self) -> bool:
+        """As `start`."""
+        return self.start == "classical"
 
     @property
     def adapted_layers(self) -> tuple[int, ...]:

@@ -156,6 +156,13 @@ class Tiling:
         return Tiling(scene, ratio, rule, max(1, side // ratio) * ratio, halo_px)
 
     @property
+    def observed(self) -> Tiling:
+        """The tiles that statistics are gathered from: these, unless they overlap."""
+        if not isinstance(self.rule, Blend):
+            return self
+        return Tiling(self.scene, self.ratio, Whole(self.halo_px), self.tile_px, self.halo_px)
+
+    @property
     def largest_px(self) -> tuple[int, int]:
         """Height and width of the largest window a model sees."""
         if isinstance(self.rule, Untiled):

@@ -17,7 +17,6 @@ from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.models.hyperspectral.cnmf import CoupledUnmixing
 from fusioncli.models.hyperspectral.detail import HyperDetail
 from fusioncli.models.hyperspectral.hypersharpening import HyperModulated, HyperSubstitution
-from fusioncli.models.refiner.network import Refiner
 from fusioncli.models.refiner.scene import SceneRefiner
 from fusioncli.models.trained import load_trained
 from fusioncli.ops.sampling import Sampling
@@ -69,7 +68,7 @@ def build(
         name = str(packaged_weights(sampling.ratio))
     if name.endswith(WEIGHTS_SUFFIX):
         trained = load_trained(Path(name), len(optics.ms_mtf), sampling, base=base, guide_bands=guide_bands)
-        return SceneRefiner(trained) if isinstance(trained.network, Refiner) else trained
+        return SceneRefiner(trained) if trained.identity.model().options.starts_classical else trained
     if name not in _CLASSES:
         raise UsageError(f"{name} is a network and needs weights", f"train them (fusion train) and give {_WAYS}")
     return _CLASSES[name](sampling, optics)

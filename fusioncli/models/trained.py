@@ -19,6 +19,7 @@ from fusioncli.models.catalogue import FAST, FAST_FOR_CUBES
 from fusioncli.models.contract import Card
 from fusioncli.models.networks import Network, build_network
 from fusioncli.models.weights import Weights, fill, load_weights
+from fusioncli.ops.resample import without_margin
 from fusioncli.ops.sampling import Sampling, sampling_for
 
 _DEFAULT_UPSAMPLER = "lanczos"
@@ -68,9 +69,9 @@ class Trained:
         rule, ratio, peak_dn = self.card.rule, self.sampling.ratio, self.identity.value_max
         halo_px = rule.halo_px if isinstance(rule, Blend) else 0
         lms = self.sampling.upsample(ms)
-        lms_tile = _without(lms, halo_px)
-        lms_unit, pan_unit = lms_tile / peak_dn, _without(pan, halo_px) / peak_dn
-        fused_unit = self.on(ms.device, ms.dtype)(_without(ms, halo_px // ratio) / peak_dn, lms_unit, pan_unit)
+        lms_tile = without_margin(lms, halo_px)
+        lms_unit, pan_unit = lms_tile / peak_dn, without_margin(pan, halo_px) / peak_dn
+        fused_unit = self.on(ms.device, ms.dtype)(without_margin(ms, halo_px // ratio) / peak_dn, lms_unit, pan_unit)
         lms_tile.add_(fused_unit.sub_(lms_unit), alpha=peak_dn)
         return lms
 
@@ -144,9 +145,3 @@ def trained(weights: Weights) -> Trained:
     if identity.kind == "adapter" and identity.base is not None:
         origin += f" on {identity.base.name} sha256:{identity.base.sha256[:12]}"
     return Trained(network, identity, sampling, origin)
-
-
-def _without(image: Tensor, halo_px: int) -> Tensor:
-    """The middle of an image, as a view."""
-    height, width = image.shape[-2:]
-    return image[..., halo_px : height - halo_px, halo_px : width - halo_px]

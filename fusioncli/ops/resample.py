@@ -83,6 +83,12 @@ def pad(x: Tensor, rows: tuple[int, int], cols: tuple[int, int], border: Border)
     return x
 
 
+def without_margin(image: Tensor, px: int) -> Tensor:
+    """The middle of (..., H, W), so many pixels from every side, as a view."""
+    height, width = image.shape[-2:]
+    return image[..., px : height - px, px : width - px]
+
+
 def apply_taps(x: Tensor, taps: Taps | tuple[Taps, Taps], sizes: tuple[int, int], border: Border) -> Tensor:
     """Apply taps to rows and columns.
 

@@ -55,7 +55,7 @@ class Engine:
             DataError: no pixel holds data.
         """
         output = self.pair.alignment.output_in_scene
-        tiles = list(self.tiling.tiles(output))
+        tiles = list(self.tiling.observed.tiles(output))
         found = in_order(
             "observing", tiles, lambda tile: method.observe(self._window(tile, output)), self.threads, self.progress
         )

@@ -304,16 +304,17 @@ class Witness:
 class TestObserve:
     """Each valid pixel of the output is counted once, and nothing else: no margin, mirrored border or fill."""
 
-    def observed(self, pair):
+    def observed(self, pair, rule=Witness.card.rule):
         scene = open_pair(PairRequest((str(pair.ms),), str(pair.pan)))
-        cut = Tiling.of(scene.alignment.scene, scene.alignment.ratio, Witness().card.rule, 4, scene.masked)
+        cut = Tiling.of(scene.alignment.scene, scene.alignment.ratio, rule, 4, scene.masked)
         engine = Engine(scene, cut, 2, torch.device("cpu"), torch.float32, lambda stage, done, total: None)
         return engine.observe(Witness())
 
     @pytest.mark.usefixtures("small_tiles")
+    @pytest.mark.parametrize("rule", [Whole(10), Blend(64, 16, 12)], ids=str)
     @pytest.mark.parametrize("name", ["plain", "holes"])
-    def test_pixels_are_counted_once(self, name, pairs):
-        seen = self.observed(pairs[name])
+    def test_pixels_are_counted_once(self, name, rule, pairs):
+        seen = self.observed(pairs[name], rule)
         ms, pan = pixels(pairs[name].ms), pixels(pairs[name].pan)[0]
         top, left = PAN_CORNER[name]
         nearest = np.kron(ms, np.ones((1, 4, 4)))[:, top : top + pan.shape[0], left : left + pan.shape[1]]

@@ -12,13 +12,16 @@ from fusioncli.core.tiling import Blend
 from fusioncli.models.panadapter.interaction import Interaction
 from fusioncli.models.panadapter.priors import Priors
 from fusioncli.models.panadapter.tail import Channels, build_tail
+from fusioncli.models.refiner.candidates import COMMON, OWN, Candidates
+from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.resample import pad
+from fusioncli.ops.sampling import sampling_for
 
 _COPIES = 4  # of the image that a classical method holds while it fuses
 
 
 class PanAdapter(nn.Module):
-    """Pansharpening after arXiv 2409.06980, written from the paper; the result is `lms` until training moves the tail.
+    """Pansharpening after arXiv 2409.06980, written from the paper; untrained, it gives back what it starts from.
 
     Stage 1 extracts a spectral and a spatial prior around a frozen CNN and makes an image of them. Stage 2 takes the
     priors as they are, lets them interact with a frozen transformer through adapters, and makes the image of that.
@@ -42,18 +45,18 @@ class PanAdapter(nn.Module):
         super().__init__()
         self.options, self.ratio = options, ratio
         self.gradient_checkpointing = False
-        ms_channels = 2 if options.per_band else bands
-        bands_out = 1 if options.per_band else bands
-        self.priors = Priors(ms_channels, ms_channels + 1, options)
+        self.sampling = sampling_for("lanczos", ratio, ratio)
+        bands_out, ms_channels, fine_channels = _channels(bands, options)
+        self.priors = Priors(ms_channels, fine_channels, options)
         coarse, fine = options.prior_width, options.prior_width
         if options.stage == 1:
             self.tail1 = build_tail(Channels(coarse, fine, bands_out), ratio, options)
         else:
-            self.interaction = Interaction(ms_channels + 1, ratio, options)
+            self.interaction = Interaction(fine_channels, ratio, options)
             shown = options.prior_width if options.tail_priors else 0
             coarse, fine = options.adapter_width + shown, self.interaction.fine_channels + shown
             self.tail2 = build_tail(Channels(coarse, fine, bands_out), ratio, options)
-        self.width = self._width(coarse, fine) * (bands if options.per_band else 1)
+        self.width = max(self._width(coarse, fine), fine_channels) * (bands if options.per_band else 1)
         for module in self.frozen:
             module.requires_grad_(False)
         self.train()
@@ -87,11 +90,14 @@ class PanAdapter(nn.Module):
 
     def rule(self, lms_reach_px: int) -> Blend:
         """Overlapping tiles of one window of tokens, the geometry of training, in what the upsampler needs around."""
-        halo_px = math.ceil(lms_reach_px / self.ratio) * self.ratio
+        reach_px = lms_reach_px
+        if self.options.starts_classical:
+            reach_px = max(reach_px, self.sampling.reach_px(DEFAULT_MS_GAIN))
+        halo_px = math.ceil(reach_px / self.ratio) * self.ratio
         return Blend(self.options.ipt.side * self.ratio, self.options.overlap_cells * self.ratio, halo_px)
 
     def forward(self, ms: Tensor, lms: Tensor, pan: Tensor) -> Tensor:
-        """Fuse values in units of `value_max`.
+        """Fuse values in units of `value_max`; classical fusions are those of each patch, as if it were a whole scene.
 
         Images that are no whole number of windows are mirrored at their far edges, and cut again.
 
@@ -103,6 +109,8 @@ class PanAdapter(nn.Module):
         Returns:
             (N, B, H, W).
         """
+        if self.options.starts_classical:
+            return self.refine(Candidates.of_patches(ms, lms, pan, self.sampling))
         if not self.options.per_band:
             return lms + self._detail(ms, torch.cat([lms, pan], 1))
         bands = lms.shape[1]
@@ -110,8 +118,18 @@ class PanAdapter(nn.Module):
         stacked = _by_band(lms, lms.mean(1, keepdim=True), pan)
         return lms + self._detail(ms_each, stacked).unflatten(0, (-1, bands)).squeeze(2)
 
+    def refine(self, candidates: Candidates) -> Tensor:
+        """Fuse what the moments of a whole scene have been found for, (N, B, H, W)."""
+        coarse = candidates.coarse
+        if not self.options.per_band:
+            return candidates.completed(self._detail(coarse, candidates.of_bands))
+        mean = coarse.mean(1, keepdim=True)
+        ms_each = [torch.cat([coarse[:, band : band + 1], mean], 1) for band in range(coarse.shape[1])]
+        lacking = [self._detail(ms, candidates.of_band(band)) for band, ms in enumerate(ms_each)]
+        return candidates.completed(torch.cat(lacking, 1))
+
     def _detail(self, ms: Tensor, stacked: Tensor) -> Tensor:
-        """What is missing in the upsampled MS, on the PAN grid."""
+        """What is missing in the start, on the PAN grid."""
         height, width = stacked.shape[-2:]
         cells_down, cells_across = self._cells(ms.shape[-2], height), self._cells(ms.shape[-1], width)
         ms = _mirror(ms, cells_down, cells_across)
@@ -141,6 +159,12 @@ class PanAdapter(nn.Module):
         tokens = (options.ipt.hidden + 8 * options.ipt.width + 6 * options.adapter_width) / area
         tail = coarse / area + fine + 6 * options.tail_width
         return math.ceil(max(priors, tokens if options.stage == 2 else 0, tail) / _COPIES)
+
+
+def _channels(bands: int, options: PanAdapterOptions) -> tuple[int, int, int]:
+    """Of the detail, of the input on the MS grid, and of the input on the PAN grid."""
+    bands_out, ms_channels = (1, 2) if options.per_band else (bands, bands)
+    return bands_out, ms_channels, OWN * bands_out + COMMON if options.starts_classical else ms_channels + 1
 
 
 def _by_band(image: Tensor, *shared: Tensor) -> Tensor:

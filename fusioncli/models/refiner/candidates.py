@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
+from fusioncli.ops.resample import without_margin
 from fusioncli.ops.sampling import Sampling
 
-CHANNELS = 7
-"""Images that `Candidates.of_band` gives."""
+OWN, COMMON = 4, 3
+"""Images that `Candidates` gives of each band, and of all bands together."""
 _RATIOS = 0.0, 3.0  # of the multiplied detail; beyond, it is noise divided by noise
 _RIDGE = 1e-6  # of the mean variance: bands that copy each other share their weight
 
@@ -43,6 +44,10 @@ class SceneMoments:
         centred = pixels - mean[..., None]
         covariance = centred @ centred.transpose(1, 2) / max(pixels.shape[2] - 1, 1)
         return cls(mean.to(layers.dtype), covariance.to(layers.dtype))
+
+    def to(self, like: Tensor) -> SceneMoments:
+        """With the type and device of a tensor."""
+        return SceneMoments(self.mean.to(like), self.covariance.to(like))
 
     @cached_property
     def spread(self) -> Tensor:
@@ -83,16 +88,35 @@ class Candidates:
     """What a scene offers to choose from.
 
     Attributes:
+        ms: (N, B, h, w).
         lms: (N, B, H, W).
         pan: (N, 1, H, W).
         low: (N, 1, H, W), PAN as a sensor with the MS resolution would see it.
         moments: of the scene.
     """
 
+    ms: Tensor
     lms: Tensor
     pan: Tensor
     low: Tensor
     moments: SceneMoments
+
+    @classmethod
+    def of_patches(cls, ms: Tensor, lms: Tensor, pan: Tensor, sampling: Sampling) -> Candidates:
+        """Of patches, each as if it were a whole scene."""
+        low = low_pan(sampling, pan)
+        return cls(ms, lms, pan, low, SceneMoments.of(torch.cat([lms, pan, low], 1)))
+
+    def inside(self, halo_px: int) -> Candidates:
+        """Without a margin of so many PAN px, a multiple of the ratio."""
+        cells = halo_px * self.ms.shape[-1] // self.pan.shape[-1]
+        lms, pan, low = (without_margin(each, halo_px) for each in (self.lms, self.pan, self.low))
+        return Candidates(without_margin(self.ms, cells), lms, pan, low, self.moments)
+
+    @cached_property
+    def coarse(self) -> Tensor:
+        """MS without unit, (N, B, h, w): mean 0 and deviation 1 over the scene."""
+        return (self.ms - _wide(self.moments.mean[:, :-2])) / _wide(self.moments.spread[:, :-2])
 
     @cached_property
     def added(self) -> Tensor:
@@ -100,14 +124,25 @@ class Candidates:
         return torch.addcmul(self.lms, _wide(self.moments.gain), self.pan - self.low)
 
     def of_band(self, band: int) -> Tensor:
-        """What the network sees of a band, (N, 7, H, W), without unit: mean 0 and deviation 1 over the scene.
+        """What a network sees of a band, (N, OWN + COMMON, H, W), without unit as `coarse`.
 
         `lms`, the three fusions, PAN, low-passed PAN and intensity.
         """
+        return torch.cat([*self._own(band), self._common], 1)
+
+    @property
+    def of_bands(self) -> Tensor:
+        """The same of all bands, (N, OWN · B + COMMON, H, W)."""
+        return torch.cat([*(image for band in range(self.lms.shape[1]) for image in self._own(band)), self._common], 1)
+
+    def completed(self, lacking: Tensor) -> Tensor:
+        """The start and what it lacks, (N, B, H, W) in units of each band's spread."""
+        return torch.addcmul(self.added, _wide(self.moments.spread[:, :-2]), lacking)
+
+    def _own(self, band: int) -> list[Tensor]:
         moments, one = self.moments, slice(band, band + 1)
         own = self.lms[:, one], self.added[:, one], self._multiplied(one), self._substituted(one)
-        centred = [(image - _wide(moments.mean[:, one])) / _wide(moments.spread[:, one]) for image in own]
-        return torch.cat([*centred, self._common], 1)
+        return [(image - _wide(moments.mean[:, one])) / _wide(moments.spread[:, one]) for image in own]
 
     @cached_property
     def _intensity(self) -> Tensor:

@@ -9,12 +9,13 @@ from torch.utils.checkpoint import checkpoint
 
 from fusioncli.config.architectures import RefinerOptions
 from fusioncli.core.tiling import Whole
-from fusioncli.models.refiner.candidates import CHANNELS, Candidates, SceneMoments, low_pan
+from fusioncli.models.refiner.candidates import COMMON, OWN, Candidates
 from fusioncli.models.residual import ResidualBlock
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.sampling import sampling_for
 
-_IMAGES = 2 * CHANNELS + 6  # of one band, that are held at a time
+_CHANNELS = OWN + COMMON
+_IMAGES = 2 * _CHANNELS + 6  # of one band, that are held at a time
 
 
 class Refiner(nn.Module):
@@ -35,7 +36,7 @@ class Refiner(nn.Module):
         self.fold = min(side for side in range(2, ratio + 1) if ratio % side == 0)
         self.sampling = sampling_for("lanczos", ratio, ratio)
         width, cells = options.width, self.fold**2
-        self.head = nn.Conv2d(CHANNELS * cells, width, 3, padding=1)
+        self.head = nn.Conv2d(_CHANNELS * cells, width, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(options.blocks))
         self.tail = nn.Conv2d(width, cells, 3, padding=1)
         nn.init.zeros_(self.tail.weight)
@@ -49,22 +50,19 @@ class Refiner(nn.Module):
         """Fuse patches, each as if it were a whole scene; untrained, this is MTF-GLP-FS.
 
         Args:
-            ms: (N, B, h, w); not looked at.
+            ms: (N, B, h, w).
             lms: (N, B, H, W), MS on the PAN grid.
             pan: (N, 1, H, W).
 
         Returns:
             (N, B, H, W), in the unit of the input.
         """
-        low = low_pan(self.sampling, pan)
-        moments = SceneMoments.of(torch.cat([lms, pan, low], 1))
-        return self.refine(Candidates(lms, pan, low, moments))
+        return self.refine(Candidates.of_patches(ms, lms, pan, self.sampling))
 
     def refine(self, candidates: Candidates) -> Tensor:
         """Fuse what the moments of a whole scene have been found for, (N, B, H, W)."""
         bands = range(candidates.lms.shape[1])
-        lacking = torch.cat([self._lacking(candidates.of_band(band)) for band in bands], 1)
-        return torch.addcmul(candidates.added, candidates.moments.spread[:, :-2, None, None], lacking)
+        return candidates.completed(torch.cat([self._lacking(candidates.of_band(band)) for band in bands], 1))
 
     def rule(self, lms_reach_px: int) -> Whole:
         """Moments of the whole scene, then convolutions."""

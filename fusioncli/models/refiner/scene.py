@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from fusioncli.core.tiling import Blend
 from fusioncli.models.classical.regression import moments_of
 from fusioncli.models.contract import Card, Window
 from fusioncli.models.refiner.candidates import Candidates, SceneMoments, low_pan
-from fusioncli.models.refiner.network import Refiner
 from fusioncli.models.statistics import Moments, Statistics
 from fusioncli.models.trained import Trained
+from fusioncli.ops.sampling import Sampling
+
+
+class RefiningNetwork(Protocol):
+    """A network that starts from classical fusions.
+
+    Attributes:
+        sampling: makes the low-passed PAN.
+    """
+
+    sampling: Sampling
+
+    def refine(self, candidates: Candidates) -> Tensor:
+        """Fuse what the moments of a whole scene have been found for, (N, B, H, W)."""
+        ...
 
 
 @dataclass(frozen=True)
 class SceneRefiner:
-    """Weights of a refiner, before they have seen a scene.
+    """Weights of a network that starts from classical fusions, before they have seen a scene.
 
     Attributes:
-        trained: the network; its `value_max` and number of bands mean nothing here.
+        trained: the network; its `value_max` means nothing here.
     """
 
     trained: Trained
 
     @property
     def card(self) -> Card:
-        """How it may be used: with any number of bands."""
-        return replace(self.trained.card, bands=None)
+        """As the network's, with any number of bands if it treats them one by one."""
+        card = self.trained.card
+        return replace(card, bands=None) if self.trained.identity.model().options.any_bands else card
 
     def observe(self, window: Window) -> Statistics:
         """Moments of the bands, the PAN and the low-passed PAN, on the PAN grid."""
@@ -47,13 +64,13 @@ class SceneRefiner:
         return RefinedScene(self, SceneMoments(*(torch.from_numpy(x)[None] for x in (full.mean, full.covariance))))
 
     @property
-    def _network(self) -> Refiner:
-        return cast(Refiner, self.trained.network)
+    def _network(self) -> RefiningNetwork:
+        return cast(RefiningNetwork, self.trained.network)
 
 
 @dataclass(frozen=True)
 class RefinedScene:
-    """Weights of a refiner and what they need to know of a scene.
+    """Weights and what they need to know of a scene.
 
     Attributes:
         refiner: the weights.
@@ -65,13 +82,15 @@ class RefinedScene:
 
     @property
     def card(self) -> Card:
-        """As the refiner's."""
+        """As before the scene was seen."""
         return self.refiner.card
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w) and pan (N, 1, H, W), DN, to (N, B, H, W), DN."""
-        trained = self.refiner.trained
-        network = cast(Refiner, trained.on(ms.device, ms.dtype))
+        trained, rule = self.refiner.trained, self.card.rule
+        network = cast(RefiningNetwork, trained.on(ms.device, ms.dtype))
         lms, low = trained.sampling.upsample(ms), low_pan(network.sampling, pan)
-        moments = SceneMoments(self.moments.mean.to(ms), self.moments.covariance.to(ms))
-        return network.refine(Candidates(lms, pan, low, moments))
+        candidates = Candidates(ms, lms, pan, low, self.moments.to(ms))
+        if not isinstance(rule, Blend):
+            return network.refine(candidates)
+        return pad(network.refine(candidates.inside(rule.halo_px)), [rule.halo_px] * 4)
