@@ -33,8 +33,13 @@ class Options(Table):
         return False
 
     @property
+    def any_values(self) -> bool:
+        """Whether the network scales its inputs itself, so that `value_max` is no bound."""
+        return self.starts_classical
+
+    @property
     def starts_classical(self) -> bool:
-        """Whether the network starts from classical fusions, in units of a scene's moments: `value_max` is no bound."""
+        """Whether the network starts from classical fusions, in units of a scene's moments."""
         return False
 
 
@@ -295,6 +300,7 @@ class InfnOptions(Options):
         learn_temperature: start there and learn (the paper does not).
         area_weighted: multiply by the weights of bilinear interpolation (the paper does not).
         phase_cells: how far the samples of the HSI lie before the centres of their cells, HSI px.
+        classes: of pixels, that the linear method beneath the components keeps apart.
         components: how many principal components of the HSI have their detail learned, instead of the bands; they lie
             frozen in the weights, with means and deviations of all inputs. 0 for the bands themselves.
     """
@@ -310,6 +316,7 @@ class InfnOptions(Options):
     learn_temperature: bool = False
     area_weighted: bool = False
     phase_cells: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    classes: Count = 1
     components: WholeNumber = 0
 
     @property

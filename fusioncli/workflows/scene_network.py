@@ -89,12 +89,12 @@ class SceneNetwork:
         """
         plan = plan_fusion(replace(self.job, method=replace(self.job.method, name=HyperDetail.name)))
         pair, sensor = plan.pair, plan.sensor
-        cut = self._cut(pair, sensor)
+        linear = fitted(plan, lambda *_: None)
+        assert isinstance(linear, DetailFusion)
+        cut = self._cut(pair, sensor, len(linear.weights))
         patches = cut_scenes(self.request.pairs, cut, lambda *step: listener(Prepared(*step)))
         identity = cut.identity.changed(sensor=patches.training.facts.sensor)
         self.request.folder.mkdir(exist_ok=True)
-        linear = fitted(plan, lambda *_: None)
-        assert isinstance(linear, DetailFusion)
         _write_start(self.request.base, identity, patches, linear, self.request.effort.seed)
         tuned = tune(self._bounded(cut.held_out), identity, patches, listener)
         scores = self._scores(pair, sensor, cut, tuned.found.path) if cut.held_out else None
@@ -119,11 +119,11 @@ class SceneNetwork:
             return self.request
         return replace(self.request, effort=replace(effort, steps=_STEPS_UNCHECKED))
 
-    def _cut(self, pair: ScenePair, sensor: Sensor) -> SceneCut:
+    def _cut(self, pair: ScenePair, sensor: Sensor, classes: int) -> SceneCut:
         ratio, bands = pair.alignment.ratio, pair.bands
-        count = bands if bands <= _FEW_BANDS else _COMPONENTS
+        options = {**_OPTIONS, "components": bands if bands <= _FEW_BANDS else _COMPONENTS, "classes": classes}
         images = {"bands": bands, "guide_bands": pair.guide_bands, "ratio": ratio}
-        model = ModelConfig.model_validate({"arch": "infn", "options": {**_OPTIONS, "components": count}, **images})
+        model = ModelConfig.model_validate({"arch": "infn", "options": options, **images})
         identity = Identity.of_model(model, value_max=1.0, upsampler=self.job.method.upsampler)
         side, held_out = roomy_side(pair, sensor, self.job.method.upsampler, max(LEAST_CELLS, _PATCH_PX // ratio))
         return SceneCut(

@@ -247,7 +247,7 @@ def _cut(name: str, shares: Sequence[Share], cut: SceneCut, progress: Progress) 
             f"no {name} patch of {cut.patch_px} px at the resolution of the MS is complete",
             "check nodata values and masks (`fusion info FILE`), or use a larger scene",
         )
-    bound = inf if cut.identity.model().options.starts_classical else cut.identity.value_max
+    bound = inf if cut.identity.model().options.any_values else cut.identity.value_max
     numbers = _Known("float32", bound, cut.name)
     work = in_order(f"cutting {name}", complete, lambda share: patches_of(share, numbers), cut.threads, progress)
     found = list(work)

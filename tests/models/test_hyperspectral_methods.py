@@ -26,6 +26,7 @@ from fusioncli.core.tiling import Whole
 from fusioncli.errors import DataError
 from fusioncli.models.catalogue import find_method
 from fusioncli.models.contract import Card
+from fusioncli.models.hyperspectral import mixture
 from fusioncli.models.statistics import merge
 
 
@@ -176,3 +177,21 @@ def test_positive_stays_positive():
     dark = ms.clone()
     dark[:, 10:, :, 12:] *= 0.001
     assert float(ready("hyper-lmmse", dark, guide).fuse(dark, guide)[..., 64:].min()) >= -1.0
+
+
+def test_water_is_not_sharpened_as_land_is(monkeypatch):
+    """Grain of the guide on dark water, which the gains of the land would make large."""
+    ms, guide = pair()
+    water = torch.linspace(60, 20, BANDS, dtype=torch.float64).view(1, -1, 1, 1)
+    torch.manual_seed(3)
+    ms[..., 12:] = water * (1 + 0.01 * torch.randn_like(ms[..., 12:]))
+    level = torch.einsum("mb,nbhw->nmhw", torch.from_numpy(responses()), water)
+    guide[..., 48:] = level + 2 * torch.randn_like(guide[..., 48:])
+
+    def far() -> float:
+        fused = ready("hyper-lmmse", ms, guide).fuse(ms, guide)
+        return float((fused[..., 72:] - water).square().mean().sqrt())
+
+    apart = far()
+    monkeypatch.setattr(mixture, "MOST_CLASSES", 1)
+    assert apart < 0.3 * far()

@@ -13,6 +13,7 @@ from fusioncli.core.tiling import Exact
 from fusioncli.errors import DataError
 from fusioncli.models.contract import Card
 from fusioncli.models.hyperspectral.detail import DetailFusion
+from fusioncli.models.hyperspectral.mixture import Mixture
 from fusioncli.models.infn.network import Infn
 from fusioncli.models.infn.subspace import SubspaceInfn
 from fusioncli.models.networks import Network, build_network
@@ -21,7 +22,7 @@ from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.sampling import sampling_for
 
 BANDS, COMPONENTS = 20, 3
-OPTIONS = InfnOptions(width=6, blocks=1, hidden=(8,), latent=4, components=COMPONENTS)
+OPTIONS = InfnOptions(width=6, blocks=1, hidden=(8,), latent=4, components=COMPONENTS, classes=2)
 SAMPLING = sampling_for("lanczos", 4, 4)
 CONFIG = ModelConfig(arch="infn", bands=BANDS, guide_bands=2, ratio=4, options=OPTIONS)
 
@@ -35,10 +36,12 @@ def images():
     return hsi.double(), hsi_up.double(), torch.rand(2, 2, 24, 24).double()
 
 
-def linear(scale=1.0):
-    """A method of some weights."""
-    weights = scale * np.random.default_rng(3).normal(size=(BANDS, 2))
-    return DetailFusion(Card("hyper-lmmse", Exact(0)), SAMPLING, weights, 0.25)
+def linear(scale=1.0, unit=1.0):
+    """A method of some weights, for two classes of pixels of a guide in some unit."""
+    random = np.random.default_rng(3)
+    weights = scale * random.normal(size=(2, BANDS, 2))
+    classes = Mixture(np.array([0.0, 0.5]), unit * random.uniform(size=(2, 2)), random.normal(size=(2, 2, 2)) / unit)
+    return DetailFusion(Card("hyper-lmmse", Exact(0)), SAMPLING, weights, classes, 0.25)
 
 
 def network_for(hsi, msi, start=None):
@@ -100,7 +103,7 @@ def test_the_error_is_that_of_the_components(images):
 def test_units_do_not_matter(images):
     hsi, hsi_up, msi = images
     plain = network_for(hsi, msi)(hsi, hsi_up, msi)
-    scaled = network_for(hsi * 1000, msi * 0.01, linear(1e5))(hsi * 1000, hsi_up * 1000, msi * 0.01)
+    scaled = network_for(hsi * 1000, msi * 0.01, linear(1e5, 0.01))(hsi * 1000, hsi_up * 1000, msi * 0.01)
     torch.testing.assert_close(scaled, plain * 1000, rtol=1e-5, atol=1e-3)
 
 
@@ -111,5 +114,5 @@ def test_a_flat_band_of_the_msi_does_no_harm(images):
 
 
 def test_nobody_trains_it_without_components():
-    with pytest.raises(DataError, match="7 frozen tensors are in no file"):
+    with pytest.raises(DataError, match="10 frozen tensors are in no file"):
         start_network(CONFIG, StartConfig())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fusioncli.config.architectures import InfnOptions
 from fusioncli.core.tiling import Exact
-from fusioncli.models.hyperspectral.detail import DetailFusion, inject
+from fusioncli.models.hyperspectral.detail import DetailFusion, Gains, inject
 from fusioncli.models.infn.network import Infn
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.sampling import sampling_for
@@ -20,7 +20,7 @@ _LEAST_SPREAD = 1e-6  # of the largest; a component below holds nothing
 
 
 class SubspaceInfn(nn.Module):
-    """fused = F + directions · spread · detail, F as of `DetailFusion` with weights that are kept here.
+    """fused = F + directions · spread · detail, F as of `DetailFusion` with gains that are kept here.
 
     The detail is that of `Infn` on components of mean 0 and deviation 1, with F in place of the upsampled HSI.
 
@@ -32,7 +32,7 @@ class SubspaceInfn(nn.Module):
         spread: (K,), deviations along them.
         guide_centre: (M,), mean of the MSI.
         guide_spread: (M,), deviations of its bands.
-        injection: (L, M), weights of F.
+        gains: of F, the tensors of `Gains` in their order.
         mtf: (), gain of the HSI at its Nyquist frequency.
     """
 
@@ -46,12 +46,13 @@ class SubspaceInfn(nn.Module):
         self.centre, self.guide_centre = _frozen(torch.zeros(bands)), _frozen(torch.zeros(guide_bands))
         self.directions = _frozen(torch.eye(bands, count))
         self.spread, self.guide_spread = _frozen(torch.ones(count)), _frozen(torch.ones(guide_bands))
-        self.injection = _frozen(torch.zeros(bands, guide_bands))
+        shapes = (bands, guide_bands), (), (guide_bands,), (guide_bands, guide_bands)
+        self.gains = nn.ParameterList(_frozen(torch.zeros(options.classes, *shape)) for shape in shapes)
         self.mtf = _frozen(torch.tensor(DEFAULT_MS_GAIN))
 
     @torch.no_grad()
     def adjust(self, hsi: Tensor, msi: Tensor, start: DetailFusion) -> None:
-        """Take directions, means and deviations from pixels, hsi (L, n) and msi (M, m), and the weights of a method.
+        """Take directions, means and deviations from pixels, hsi (L, n) and msi (M, m), and the gains of a method.
 
         All in units of `value_max`.
         """
@@ -66,7 +67,8 @@ class SubspaceInfn(nn.Module):
         self.spread.copy_(spread.clamp_min(_LEAST_SPREAD * float(spread[0])))
         self.guide_centre.copy_(msi.mean(1))
         self.guide_spread.copy_(guide_spread.clamp_min(_LEAST_SPREAD * float(guide_spread.max())))
-        self.injection.copy_(torch.from_numpy(start.weights))
+        for ours, theirs in zip(self.gains, start.gains, strict=True):
+            ours.copy_(theirs)
         self.mtf.fill_(start.gain)
 
     def forward(self, hsi: Tensor, hsi_up: Tensor, msi: Tensor) -> Tensor:
@@ -79,7 +81,7 @@ class SubspaceInfn(nn.Module):
     @torch.no_grad()
     def start(self, hsi: Tensor, msi: Tensor) -> Tensor:
         """What the linear method makes, (N, L, H, W)."""
-        return inject(hsi, msi, self.injection, self._sampling, float(self.mtf))
+        return inject(hsi, msi, Gains(*self.gains), self._sampling, float(self.mtf))
 
     def error(self, fused: Tensor, truth: Tensor) -> Tensor:
         """Mean absolute difference of the components."""
