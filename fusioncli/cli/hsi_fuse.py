@@ -17,6 +17,7 @@ from fusioncli.cli.options import (
     METHOD,
     CommonOptions,
     IgnoreGeoref,
+    MemLimit,
     OutputOptions,
     RunOptions,
     SensorName,
@@ -88,13 +89,20 @@ class CubeMethodOptions:
     ] = None
 
 
+@dataclass(frozen=True)
+class CubeRunOptions(RunOptions):
+    """How the work is done; windows of hundreds of bands are large."""
+
+    mem_limit: MemLimit = 3000
+
+
 @takes_groups
 def hsi_fuse(
     pair: CubePairOptions,
     method: CubeMethodOptions,
     learn: SceneNetworkOptions,
     output: OutputOptions,
-    run: RunOptions,
+    run: CubeRunOptions,
     common: CommonOptions,
 ) -> None:
     """Fuse a hyperspectral raster and a sharper one of one or more bands into a hyperspectral one on the sharper grid.

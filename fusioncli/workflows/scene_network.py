@@ -28,7 +28,7 @@ from fusioncli.workflows.finetune import tune
 from fusioncli.workflows.finetune_request import Effort, FinetuneRequest, check_kept
 from fusioncli.workflows.fuse import fitted
 from fusioncli.workflows.memory import available_cores
-from fusioncli.workflows.plan import model_for, plan_fusion
+from fusioncli.workflows.plan import FusePlan, cut_scene, model_for, plan_fusion
 from fusioncli.workflows.requests import FuseRequest
 from fusioncli.workflows.scene_patches import SceneCut, ScenePatches, cut_scenes, held_out, roomy_side
 from fusioncli.workflows.selfcheck import LEAST_CELLS, Score, compare
@@ -84,7 +84,7 @@ class SceneNetwork:
         """Train and compare.
 
         Raises:
-            DataError: unusable files, a scene that is too small, or learning diverges.
+            DataError: unusable files, a scene that is too small, too little memory, or learning diverges.
             KeyboardInterrupt: somebody asked to leave.
         """
         plan = plan_fusion(replace(self.job, method=replace(self.job.method, name=HyperDetail.name)))
@@ -96,6 +96,7 @@ class SceneNetwork:
         identity = cut.identity.changed(sensor=patches.training.facts.sensor)
         self.request.folder.mkdir(exist_ok=True)
         _write_start(self.request.base, identity, patches, linear, self.request.effort.seed)
+        self._check_memory(plan)
         tuned = tune(self._bounded(cut.held_out), identity, patches, listener)
         scores = self._scores(pair, sensor, cut, tuned.found.path) if cut.held_out else None
         counts = len(patches.training), len(patches.validation)
@@ -111,6 +112,11 @@ class SceneNetwork:
     def finish(self) -> None:
         """Keep the weights, if somebody wants them, and delete the folder of the run."""
         self.request.finish(self.request.folder / f"weights{WEIGHTS_SUFFIX}", self.save_to)
+
+    def _check_memory(self, plan: FusePlan) -> None:
+        """Refuse a job that has too little for the network, before anything is learned."""
+        model = model_for(str(self.request.base), self.job.method, plan.sensor, plan.pair)
+        cut_scene(plan.pair, model, plan.values.dtype, self.job.resources)
 
     def _bounded(self, checked: bool) -> FinetuneRequest:
         """The run; a short one if it is not checked and nobody says how long."""

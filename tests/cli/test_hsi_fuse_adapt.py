@@ -122,3 +122,9 @@ def test_refusals(fusion: Fusion, cube: list[str], flags: list[str], code: int, 
     Path("old.safetensors").touch()
     assert_refused(fusion("hsi-fuse", *cube, *flags, "-o", "fused.tif"), code, error)
     assert not Path("fused.tif").exists()
+
+
+def test_too_little_memory_for_the_network_is_said_before_it_learns(fusion: Fusion, cube: list[str]) -> None:
+    outcome = fusion("hsi-fuse", *cube, "-o", "f.tif", *ADAPT, "--mem-limit", 480)
+    assert_refused(outcome, 3, "the job needs about", "--mem-limit")
+    assert "step" not in outcome.stderr and not Path("f.tif").exists()

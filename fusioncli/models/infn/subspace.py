@@ -20,9 +20,10 @@ _LEAST_SPREAD = 1e-6  # of the largest; a component below holds nothing
 
 
 class SubspaceInfn(nn.Module):
-    """fused = F + directions · spread · detail, F as of `DetailFusion` with gains that are kept here.
+    """fused = F + directions · spread · detail, once back-projected; F as of `DetailFusion` with gains kept here.
 
-    The detail is that of `Infn` on components of mean 0 and deviation 1, with F in place of the upsampled HSI.
+    The detail is that of `Infn` on components of mean 0 and deviation 1, with F in place of the upsampled HSI. Back-
+    projection is linear: it is done to F, and to the detail of a few components instead of all bands.
 
     Attributes:
         width: bands of the image that a classical method fuses in as much memory.
@@ -76,11 +77,12 @@ class SubspaceInfn(nn.Module):
         start = self.start(hsi, msi)
         guide = (msi - self.guide_centre.view(-1, 1, 1)) / self.guide_spread.view(-1, 1, 1)
         detail = self.infn.detail(self._components(hsi), self._components(start), guide)
-        return start + torch.einsum("lk,nkhw->nlhw", self.directions * self.spread, detail)
+        unseen = detail - self._sampling.upsample(self._degrade(detail))
+        return start + torch.einsum("lk,nkhw->nlhw", self.directions * self.spread, unseen)
 
     @torch.no_grad()
     def start(self, hsi: Tensor, msi: Tensor) -> Tensor:
-        """What the linear method makes, (N, L, H, W)."""
+        """What the linear method makes, back-projected, (N, L, H, W)."""
         return inject(hsi, msi, Gains(*self.gains), self._sampling, float(self.mtf))
 
     def error(self, fused: Tensor, truth: Tensor) -> Tensor:
@@ -88,8 +90,12 @@ class SubspaceInfn(nn.Module):
         return self._along(fused - truth).abs().mean()
 
     def rule(self, lms_reach_px: int) -> Exact:
-        """As `Infn.rule`, which sees what the linear method makes."""
-        return self.infn.rule(2 * self._sampling.reach_px(float(self.mtf)))
+        """As `Infn.rule`, which sees what the linear method makes, back-projected; then its detail is."""
+        around_px = self._sampling.reach_px(float(self.mtf))
+        return Exact(self.infn.rule(2 * around_px).reach_px + around_px)
+
+    def _degrade(self, x: Tensor) -> Tensor:
+        return self._sampling.degrade(x, (float(self.mtf),) * x.shape[1])
 
     def _components(self, x: Tensor) -> Tensor:
         """(N, L, h, w) bands to (N, K, h, w)."""
