@@ -106,7 +106,7 @@ class _Bench:
             if isinstance(model, FusionModel):
                 return fuse_image(model, ms, pan)
             core = slice(0, pan.shape[-2]), slice(0, pan.shape[-1])
-            return model.fit(model.observe(Window(ms, pan, None, core, self.sampling.ratio))).fuse(ms, pan)
+            return fuse_image(model.fit(model.observe(Window(ms, pan, None, core, self.sampling.ratio))), ms, pan)
 
         return fuse
 
