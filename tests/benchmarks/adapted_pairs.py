@@ -59,7 +59,7 @@ def halves(pair: Path, folder: Path) -> tuple[Half, Half]:
             middle = whole.height // 2
             for half, top in ((upper, 0), (lower, middle)):
                 window = Window(0, top, whole.width, middle)  # pyright: ignore[reportCallIssue] - attrs class
-                profile = {**whole.profile, "height": middle, "transform": whole.window_transform(window)}
+                profile = {**whole.profile, "height": middle}  # none is georeferenced
                 with rasterio.open(half[place], "w", **profile) as part:
                     part.write(whole.read(window=window))
     return upper, lower

@@ -20,10 +20,9 @@ _LEAST_SPREAD = 1e-6  # of the largest; a component below holds nothing
 
 
 class SubspaceInfn(nn.Module):
-    """fused = F + directions · spread · detail, once back-projected; F as of `DetailFusion` with gains kept here.
+    """fused = F + directions · spread · detail, F as of `DetailFusion` with gains that are kept here.
 
-    The detail is that of `Infn` on components of mean 0 and deviation 1, with F in place of the upsampled HSI. Back-
-    projection is linear: it is done to F, and to the detail of a few components instead of all bands.
+    The detail is that of `Infn` on components of mean 0 and deviation 1, with F in place of the upsampled HSI.
 
     Attributes:
         width: bands of the image that a classical method fuses in as much memory.
@@ -77,12 +76,11 @@ class SubspaceInfn(nn.Module):
         start = self.start(hsi, msi)
         guide = (msi - self.guide_centre.view(-1, 1, 1)) / self.guide_spread.view(-1, 1, 1)
         detail = self.infn.detail(self._components(hsi), self._components(start), guide)
-        unseen = detail - self._sampling.upsample(self._degrade(detail))
-        return start + torch.einsum("lk,nkhw->nlhw", self.directions * self.spread, unseen)
+        return start + torch.einsum("lk,nkhw->nlhw", self.directions * self.spread, detail)
 
     @torch.no_grad()
     def start(self, hsi: Tensor, msi: Tensor) -> Tensor:
-        """What the linear method makes, back-projected, (N, L, H, W)."""
+        """What the linear method makes, (N, L, H, W)."""
         return inject(hsi, msi, Gains(*self.gains), self._sampling, float(self.mtf))
 
     def error(self, fused: Tensor, truth: Tensor) -> Tensor:
@@ -90,12 +88,8 @@ class SubspaceInfn(nn.Module):
         return self._along(fused - truth).abs().mean()
 
     def rule(self, lms_reach_px: int) -> Exact:
-        """As `Infn.rule`, which sees what the linear method makes, back-projected; then its detail is."""
-        around_px = self._sampling.reach_px(float(self.mtf))
-        return Exact(self.infn.rule(2 * around_px).reach_px + around_px)
-
-    def _degrade(self, x: Tensor) -> Tensor:
-        return self._sampling.degrade(x, (float(self.mtf),) * x.shape[1])
+        """As `Infn.rule`, which sees what the linear method makes."""
+        return self.infn.rule(2 * self._sampling.reach_px(float(self.mtf)))
 
     def _components(self, x: Tensor) -> Tensor:
         """(N, L, h, w) bands to (N, K, h, w)."""
