@@ -51,7 +51,8 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network, which is the last of the models, wins, whatever it has learned."""
 
     def compare(pair: object, sensor: object, models: dict, within: object) -> list[Score]:
-        return [Score(name, float(place), 1.0) for place, name in enumerate(reversed(models))]
+        *methods, network = models
+        return [Score(name, float(place), 1.0) for place, name in enumerate((network, *methods))]
 
     monkeypatch.setattr(scene_network, "compare", compare)
 
