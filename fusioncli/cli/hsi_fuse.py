@@ -160,7 +160,7 @@ def _verdict(report: SceneNetworkReport) -> Iterator[str]:
     if report.scores is None:
         yield (
             f"the scene has no room to hold ground out of the training ({trained} patches): nothing says how much "
-            f"better the network is than {FAST_FOR_CUBES}, which it starts from"
+            f"better the network is than {FAST_FOR_CUBES}, which it starts from, and half of what it learned is used"
         )
         return
     before, after = (f"ERGAS {score.ergas:.4g}, SAM {score.sam:.4g}" for score in report.scores)

@@ -23,7 +23,8 @@ from fusioncli.io.scene import ScenePair
 from fusioncli.models.catalogue import AUTO, CUBE_METHODS, WEIGHTS_SUFFIX
 from fusioncli.models.hyperspectral.detail import DetailFusion, HyperDetail
 from fusioncli.models.infn.subspace import SubspaceInfn
-from fusioncli.models.weights import save_weights
+from fusioncli.models.networks import build_network
+from fusioncli.models.weights import fill, load_weights, save_weights
 from fusioncli.workflows.finetune import tune
 from fusioncli.workflows.finetune_request import Effort, FinetuneRequest, check_kept
 from fusioncli.workflows.fuse import fitted
@@ -36,7 +37,8 @@ from fusioncli.workflows.train.events import Listener, Prepared
 
 _PATCH_PX, _OVERLAP = 32, 4
 _WINDOW_CELLS = 12
-_STEPS_UNCHECKED = 150  # where no ground is held out, so that nothing tells when to stop
+_STEPS_UNCHECKED = 150  # where no ground is held out, so that nothing tells when to stop …
+_BELIEVED_UNCHECKED = 0.5  # … nor how much of what was learned holds for the scene
 _COMPONENTS, _FEW_BANDS = 10, 16
 _OPTIONS = {"width": 32, "blocks": 2, "hidden": (64, 64)}
 
@@ -98,9 +100,13 @@ class SceneNetwork:
         _write_start(self.request.base, identity, patches, linear, self.request.effort.seed)
         self._check_memory(plan)
         tuned = tune(self._bounded(cut.held_out), identity, patches, listener)
-        scores = self._scores(pair, sensor, cut, tuned.found.path) if cut.held_out else None
+        learned = tuned.found.path
+        scores = self._scores(pair, sensor, cut, learned) if cut.held_out else None
+        if scores is None:
+            _temper(learned, self._tempered)
+            learned = self._tempered
         counts = len(patches.training), len(patches.validation)
-        return SceneNetworkReport(tuned.found.path, scores, tuned.steps, counts, patches.notes)
+        return SceneNetworkReport(learned, scores, tuned.steps, counts, patches.notes)
 
     def job_after(self, report: SceneNetworkReport) -> FuseRequest:
         """The job with the better one of network and method."""
@@ -111,7 +117,12 @@ class SceneNetwork:
 
     def finish(self) -> None:
         """Keep the weights, if somebody wants them, and delete the folder of the run."""
-        self.request.finish(self.request.folder / f"weights{WEIGHTS_SUFFIX}", self.save_to)
+        made = self._tempered if self._tempered.is_file() else self.request.folder / f"weights{WEIGHTS_SUFFIX}"
+        self.request.finish(made, self.save_to)
+
+    @property
+    def _tempered(self) -> Path:
+        return self.request.folder / f"tempered{WEIGHTS_SUFFIX}"
 
     def _check_memory(self, plan: FusePlan) -> None:
         """Refuse a job that has too little for the network, before anything is learned."""
@@ -201,6 +212,16 @@ def _write_start(path: Path, identity: Identity, patches: ScenePatches, linear: 
     network = SubspaceInfn(model.bands, model.guide_bands, model.options, model.ratio)  # pyright: ignore[reportArgumentType] - of an infn
     network.adjust(_pixels(stacks["gt"]), _pixels(stacks["msi"]), linear)
     save_weights(path, network.state_dict(), identity)
+
+
+def _temper(path: Path, to: Path) -> None:
+    """Weights of which only a part is believed."""
+    weights = load_weights(path)
+    network = build_network(weights.identity.model())
+    fill(network, weights)
+    assert isinstance(network, SubspaceInfn)
+    network.temper(_BELIEVED_UNCHECKED)
+    save_weights(to, network.state_dict(), weights.identity)
 
 
 def _pixels(stack: Stack) -> torch.Tensor:

@@ -113,6 +113,17 @@ def test_a_small_scene_has_nothing_to_measure_on(fusion: Fusion, cube: list[str]
     np.testing.assert_array_equal(fuse(fusion, cube, "kept.tif", *bounds, "--weights", "kept.safetensors")[0], fused)
 
 
+def test_what_is_unchecked_is_half_believed(fusion: Fusion, cube: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = ["--bounds", "500000,5699680,500240,5700000", "--dtype", "float32"]
+    start, _ = fuse(fusion, cube, "start.tif", *flags, "--method", "hyper-lmmse")
+    half, said = fuse(fusion, cube, "half.tif", *flags, *ADAPT)
+    assert "half of what it learned is used" in said
+    monkeypatch.setattr(scene_network, "_BELIEVED_UNCHECKED", 1.0)
+    whole, _ = fuse(fusion, cube, "whole.tif", *flags, *ADAPT)
+    assert np.abs(whole - start).max() > 0.1
+    np.testing.assert_allclose(half - start, (whole - start) / 2, atol=0.01)
+
+
 def test_a_dry_run_learns_nothing(fusion: Fusion, cube: list[str], tmp_path: Path) -> None:
     before = {path.name for path in tmp_path.iterdir()}
     assert fusion("hsi-fuse", *cube, "--adapt", "-o", "fused.tif", "--dry-run").code == 0

@@ -6,6 +6,8 @@ numbers of any unit will do.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -70,6 +72,11 @@ class SubspaceInfn(nn.Module):
         for ours, theirs in zip(self.gains, start.gains, strict=True):
             ours.copy_(theirs)
         self.mtf.fill_(start.gain)
+
+    @torch.no_grad()
+    def temper(self, share: float) -> None:
+        """Leave only so much of the detail that was learned."""
+        cast(nn.Conv2d, self.infn.head[-1]).weight.mul_(share)
 
     def forward(self, hsi: Tensor, hsi_up: Tensor, msi: Tensor) -> Tensor:
         """Fuse hsi (N, L, h, w) and msi (N, M, H, W) to (N, L, H, W); the upsampled HSI is not looked at."""
