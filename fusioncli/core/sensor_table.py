@@ -112,6 +112,14 @@ weight    0        .07      .51      .42     0        0        0
 source  MS gains of blue to NIR as measured on the Moon by Lee et al. 2014, their neighbours' elsewhere;
 source  PAN gain assumed; weights AP; 12 and 14 bit data are delivered scaled to 16
 
+SENTINEL2 | Sentinel-2 MSI | 16 | 2 | 20 | Sentinel-2, Sentinel-2A, Sentinel-2B, Sentinel-2C, S2A, S2B, S2C
+code        B02      B03      B04       B05       B06       B07      B08      B8A       B11       B12
+band       blue    green      red red_edge1 red_edge2 red_edge3      nir nir_narrow   swir1     swir2      pan
+nm      459-525  542-578  649-680   697-712   733-748   773-793  780-886  854-875 1568-1659 2115-2290        -
+mtf        .30      .30      .30      .30       .30       .30       .30      .30       .30       .30       .15
+weight    1        1        1        1         1         1         1        1         1         1
+source  pass bands of Sentinel-2A; gains assumed; no PAN of its own: the ratio is that of its 20 m to its 10 m bands
+
 PRISMA | PRISMA | 16 | 6 | 30 | PRS, Prisma HS
 band          *      pan
 nm            -  400-700

@@ -83,6 +83,7 @@ class ScenePair:
         notes: things the user should know (assumed alignment, undeclared nodata …).
         left_out: positions, from 0, of bands of the MS files that hold nothing and are not in `ms`.
         all_bands: of the MS files, those included.
+        cube: the MS is a hyperspectral cube, PAN an image of another sensor.
     """
 
     ms: Layer
@@ -91,6 +92,7 @@ class ScenePair:
     notes: tuple[str, ...]
     left_out: frozenset[int]
     all_bands: tuple[Band, ...]
+    cube: bool = False
 
     @property
     def masked(self) -> bool:
@@ -180,7 +182,8 @@ def open_pair(request: PairRequest) -> ScenePair:
         target = Target(_ms_grid(pan_file.grid, alignment), pan_crs or _ANY_CRS, ms_crs or _ANY_CRS)
     usable = usable_bands(ms_files) if request.cube else UsableBands(ms_files, frozenset(), ())
     notes += usable.notes
-    return ScenePair(Layer(usable.files, target), Layer(pan_files), alignment, tuple(notes), usable.left_out, all_bands)
+    layers = Layer(usable.files, target), Layer(pan_files)
+    return ScenePair(*layers, alignment, tuple(notes), usable.left_out, all_bands, request.cube)
 
 
 def _placed(

@@ -139,8 +139,8 @@ def cut_scene(
 
 
 def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
-    """The named sensor, or the likeliest one, fitted to the bands."""
-    files = (*pair.ms.files, *pair.pan.files)
+    """The named sensor, or the likeliest one, fitted to the bands; the sharper image of a cube says nothing of it."""
+    files = pair.ms.files if pair.cube else (*pair.ms.files, *pair.pan.files)
     paths = [file.path for file in files]
     bands = [band.name or band.colour.name for file in pair.ms.files for band in file.bands]
     if name:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusioncli.core.sensors import Sensor, find_sensor
+from fusioncli.core.sensors import Sensor, find_sensor, fit_sensor
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.responses import read_responses
 from fusioncli.io.scene import PairRequest, ScenePair
@@ -62,10 +62,13 @@ def read_pair_response(path: Path, pair: ScenePair) -> np.ndarray:
 
 def _pass_band_responses(sensor: Sensor, pair: ScenePair) -> np.ndarray:
     """Gaussians as wide at half their height as the published pass bands, at the wavelengths of the cube's bands."""
-    ranges = (sensor.pan_nm,) if pair.guide_bands == 1 else sensor.ranges_nm
-    if len(ranges) != pair.guide_bands:
+    files = pair.pan.files
+    names = [band.name or band.colour.name for file in files for band in file.bands]
+    fitted = fit_sensor(sensor, [file.path for file in files], pair.guide_bands, names)
+    ranges = (sensor.pan_nm,) if pair.guide_bands == 1 else fitted.ranges_nm
+    if fitted.note or not np.isfinite(ranges).all():  # a number of bands alone does not say which they are
         raise DataError(
-            f"{sensor.name} has {len(ranges)} bands, MSI has {pair.guide_bands}",
+            f"{sensor.name} has {len(sensor.bands)} bands, MSI has {pair.guide_bands}, and nothing says which",
             "give the MSI in the bands and the order of its sensor, or a table: --srf FILE",
         )
     centres = [band.wavelength_nm for file in pair.ms.files for band in file.bands]

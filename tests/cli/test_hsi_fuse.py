@@ -219,6 +219,24 @@ def test_the_responses_of_a_sensor(fusion: Fusion, cube: Cube, tmp_path: Path) -
     np.testing.assert_allclose(named, written, atol=1)
 
 
+def test_some_bands_of_a_sensor_go_by_their_codes(fusion: Fusion, cube: Cube, tmp_path: Path) -> None:
+    """Sentinel-2's 542-578, 459-525 and 780-886 nm, in files of one band each."""
+    files = [tmp_path / f"S2A_T33UUB_{code}.tif" for code in ("B03", "B02", "B08")]
+    for file, place in zip(files, (3, 1, 10), strict=True):
+        write_raster(file, scene()[[place]].round().astype("uint16"), FINE)
+    middles, widths = np.array([560, 492, 833])[:, None], np.array([36, 66, 106])[:, None]
+    np.savetxt(tmp_path / "srf.csv", np.exp(-4 * np.log(2) * ((CENTRES_NM - middles) / widths) ** 2), delimiter=",")
+    made = []
+    for number, srf in enumerate(("sentinel-2", tmp_path / "srf.csv")):
+        out = tmp_path / f"{number}.tif"
+        msi = [flag for file in files for flag in ("--msi", file)]
+        outcome = fusion("hsi-fuse", "--hsi", cube.hsi, *msi, "-o", out, "--method", "hyper-gsa", "--srf", srf)
+        assert outcome.code == 0, outcome.stderr
+        assert "Sentinel-2 MSI, because" not in outcome.stderr  # that is not what took the cube
+        made.append(samples_of(out))
+    np.testing.assert_allclose(*made, atol=1)
+
+
 @pytest.mark.parametrize(
     ("srf", "error"),
     [
