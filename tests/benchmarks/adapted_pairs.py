@@ -1,10 +1,12 @@
 """What fitting a network to a scene gains on ground that it has not seen, beside every classical method.
 
     python tests/benchmarks/adapted_pairs.py $FUSION_REAL_DATA WORKDIR [--pair NAME] [--base FILE] [--minutes 2]
+                                             [--one-way]
 
 Every pair of real imagery that is large enough, and whose PAN is a whole multiple of its MS, is cut into two halves.
 `fusion finetune` fits the base (the packaged weights of the ratio) to one half, `fusion eval --reduced-res` measures
-all classical methods, the base and the adapter on the other half, and the other way round; figures are means of both.
+all classical methods, the base and the adapter on the other half, and the other way round, unless only `--one-way` is
+asked for; figures are means of both.
 Prints a Markdown table and the seconds that a fit took. WORKDIR keeps halves and adapters: what is there is not redone.
 """
 
@@ -85,14 +87,14 @@ def _flags(half: Half, sensor: str) -> tuple[object, ...]:
     return "--ms", half.ms, "--pan", half.pan, "--sensor", sensor
 
 
-def row(pair: Path, folder: Path, base: Path | None, minutes: float) -> str:
+def row(pair: Path, folder: Path, base: Path | None, minutes: float, ways: int) -> str:
     """A line of the table."""
     sensor, both = SENSORS[pair.name], halves(pair, folder)
     with rasterio.open(both[0].ms) as ms, rasterio.open(both[0].pan) as pan:
         chosen = base or packaged_weights(pan.height // ms.height)
     found: list[list[float]] = []
     seconds = 0.0
-    for learned, unseen in (both, both[::-1]):
+    for learned, unseen in (both, both[::-1])[:ways]:
         adapter, took = fitted(learned, sensor, chosen, minutes)
         seconds = max(seconds, took)
         figures = measured(unseen, sensor, [*CLASSICAL, chosen, adapter])
@@ -114,12 +116,14 @@ def main() -> None:
     parser.add_argument("--pair", action="append", choices=SENSORS)
     parser.add_argument("--base", type=Path)
     parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--one-way", action="store_true")
     asked = parser.parse_args()
     columns = [f"{index} {of}" for index in INDICES for of in ("best classical", "base", "adapted")]
     print(f"| pair | {' | '.join(columns)} | ERGAS to classical | to base | seconds |")
     print("|---|" + "---:|" * (len(columns) + 3))
     for name in asked.pair or SENSORS:
-        print(row(asked.data / "pairs" / name, asked.workdir / name, asked.base, asked.minutes), flush=True)
+        ways = 1 if asked.one_way else 2
+        print(row(asked.data / "pairs" / name, asked.workdir / name, asked.base, asked.minutes, ways), flush=True)
 
 
 if __name__ == "__main__":
