@@ -7,10 +7,14 @@ import pytest
 import torch
 from fusion_jobs import SCENES, pixels, plan, run, same_bits
 
-from fusioncli.config.architectures import PnnOptions
+from fusioncli.config.architectures import PanAdapterOptions, PnnOptions
 from fusioncli.config.identity import Identity
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.core.tiling import Blend, Tiling
+from fusioncli.models.contract import Window, fuse_image
+from fusioncli.models.networks import build_network
+from fusioncli.models.panadapter.presets import TINY
+from fusioncli.models.refiner.scene import RefinedScene, SceneRefiner
 from fusioncli.models.trained import Trained
 from fusioncli.ops.sampling import sampling_for
 
@@ -69,3 +73,39 @@ class TestHalo:
         assert whole.std() > 50
         for part_px, threads in ((37, 3), (100, 2)):
             assert same_bits(self.fuse(pairs[scene], self.model(0.5), part_px, threads), whole), (part_px, threads)
+
+
+class TestMoments:
+    """PanAdapter on classical fusions: tiles that blend, with the moments of the whole scene."""
+
+    def model(self, stirred=True):
+        torch.manual_seed(3)
+        options = PanAdapterOptions.model_validate(TINY | {"start": "classical"})
+        config = ModelConfig(arch="panadapter", bands=4, ratio=4, options=options)
+        network = build_network(config).eval().requires_grad_(False)
+        if stirred:
+            network.tail2.last.weight.normal_(std=0.1)
+        return SceneRefiner(Trained(network, Identity.of_model(config, value_max=2047.0), LANCZOS, ""))
+
+    def fuse(self, pair, model, part_px=ONE_PART, threads=1):
+        job = plan(pair, "exp", part_px, threads, **FLOAT)
+        cut = Tiling.of(job.pair.alignment.scene, 4, model.card.rule, 4, job.pair.masked)
+        return pixels(run(replace(job, model=model, tiling=cut)).path)
+
+    @pytest.mark.parametrize("scene", ["plain", "holes"])
+    def test_any_part_size_and_any_threads_give_the_same_bits(self, scene, pairs):
+        whole = self.fuse(pairs[scene], self.model())
+        assert whole.std() > 50
+        for part_px, threads in ((37, 3), (100, 2)):
+            assert same_bits(self.fuse(pairs[scene], self.model(), part_px, threads), whole), (part_px, threads)
+
+    def test_what_the_network_leaves_is_the_classical_method(self, pairs):
+        fused = self.fuse(pairs["plain"], self.model(stirred=False))
+        files = pairs["plain"].ms, pairs["plain"].pan
+        ms, pan = (torch.from_numpy(pixels(path)[None].astype("float32")) for path in files)
+        refiner = self.model(stirred=False)
+        window = Window(ms, pan, None, (slice(0, pan.shape[-2]), slice(0, pan.shape[-1])), 4)
+        fitted = refiner.fit(refiner.observe(window))
+        assert isinstance(fitted, RefinedScene)
+        np.testing.assert_allclose(fused, fuse_image(fitted, ms, pan)[0].numpy(), atol=2e-2)
+        assert np.abs(fused - LANCZOS.upsample(ms)[0].numpy()).max() > 20
