@@ -91,7 +91,7 @@ def test_errors_of_the_real_process(make_pair, tmp_path):
 
 def test_interrupt_and_resume(make_pair, tmp_path):
     """A real Ctrl-C in the middle of a real process: code 130, one line, no product; then the same command resumes."""
-    pair = make_pair(shape=(2400, 20))
+    pair = make_pair(shape=(4800, 20))
     command = [*PROGRAM, "pansharpen", *pair.flags, "-o", "fused.tif", "--part-size", "256", "--json", "--threads", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
     process = subprocess.Popen(command, **pipes)
