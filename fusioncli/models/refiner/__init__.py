@@ -1,1 +1,1 @@
-"""A network that starts from classical fusions and works on one band at a time, so that it fits any sensor."""
+"""Classical fusions of a scene as the start of networks, and the plainest one, which works on one band at a time."""
