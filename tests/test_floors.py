@@ -51,7 +51,7 @@ class Import:
     line: int
 
     @property
-    def library(self):
+    def root(self):
         return self.name.split(".")[0]
 
     @property
@@ -93,7 +93,7 @@ def test_imports_go_down(path):
     home = package_of(path)
     assert home in FLOORS, f"{home} has no floor"
     for imported in imports(path):
-        if imported.library == "fusioncli" and imported.package != home:
+        if imported.root == "fusioncli" and imported.package != home:
             where = f"{named(path)}:{imported.line} imports {imported.name}"
             assert FLOORS[imported.package] < FLOORS[home], f"{where}: not below floor {FLOORS[home]}"
 
@@ -102,10 +102,10 @@ def test_imports_go_down(path):
 def test_libraries_stay_on_their_floors(path):
     home = package_of(path)
     for imported in imports(path):
-        assert imported.library not in BARRED.get(home, set()), f"{named(path)}:{imported.line} imports {imported.name}"
+        assert imported.root not in BARRED.get(home, set()), f"{named(path)}:{imported.line} imports {imported.name}"
         if home == "core":
             known = CORE_LIBRARIES | sys.stdlib_module_names | {"fusioncli"}
-            assert imported.library in known, f"{named(path)}:{imported.line} imports {imported.name}"
+            assert imported.root in known, f"{named(path)}:{imported.line} imports {imported.name}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=named)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fusioncli.core.tiling import Blend, Rule
 from fusioncli.models.statistics import Statistics
-from fusioncli.ops.resample import pad
+from fusioncli.ops.resample import pad, without_margin
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def fuse_image(model: FusionModel, ms: Tensor, pan: Tensor) -> Tensor:
         return model.fuse(ms, pan)
     halo_px, cells = rule.halo_px, rule.halo_px * ms.shape[-1] // pan.shape[-1]
     ms, pan = (pad(image, (px, px), (px, px), "symmetric") for image, px in ((ms, cells), (pan, halo_px)))
-    return model.fuse(ms, pan)[..., halo_px:-halo_px, halo_px:-halo_px]
+    return without_margin(model.fuse(ms, pan), halo_px)
 
 
 @runtime_checkable

@@ -97,6 +97,7 @@ class SceneNetwork:
         patches = cut_scenes(self.request.pairs, cut, lambda *step: listener(Prepared(*step)))
         identity = cut.identity.changed(sensor=patches.training.facts.sensor)
         self.request.folder.mkdir(exist_ok=True)
+        self._tempered.unlink(missing_ok=True)  # of another run, which may have been cut off
         _write_start(self.request.base, identity, patches, linear, self.request.effort.seed)
         self._check_memory(plan)
         tuned = tune(self._bounded(cut.held_out), identity, patches, listener)

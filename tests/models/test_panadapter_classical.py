@@ -8,7 +8,9 @@ from fusioncli.config.architectures import PanAdapterOptions
 from fusioncli.config.identity import Identity
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.core.tiling import Blend
+from fusioncli.errors import DataError
 from fusioncli.models.classical.base import Optics
+from fusioncli.models.contract import fuse_image
 from fusioncli.models.networks import build_network
 from fusioncli.models.panadapter.presets import TINY
 from fusioncli.models.refiner.scene import SceneRefiner
@@ -69,8 +71,12 @@ def test_band_by_band_any_number_will_do_and_otherwise_not(model):
     several = ms[:, [0, 1, 2, 3, 1, 0]]
     one_by_one = model(6, per_band=True)
     assert one_by_one.card.bands is None and model().card.bands == 4
-    observed = ready(one_by_one, _around(several, pan, one_by_one)[0])
-    assert observed.moments.mean.shape == (1, 8)
+    fitted = ready(one_by_one, whole(several, pan))
+    assert fitted.moments.mean.shape == (1, 8)
+    fused = fuse_image(fitted, several, pan)
+    torch.testing.assert_close(fused[:, [4, 5]], fused[:, [1, 0]], rtol=1e-6, atol=1e-3)
+    with pytest.raises(DataError, match="trained for bands 4, the scene has bands 6"):
+        model(6)
 
 
 def test_a_window_is_a_tile_in_its_surroundings(model):
@@ -85,7 +91,7 @@ def test_a_window_is_a_tile_in_its_surroundings(model):
     [scene] = tiles(ms, pan, 128, rule.halo_px)
     start = ready(build("mtf-glp-fs", SAMPLING, GENERIC), whole(ms, pan)).fuse(scene.ms, scene.pan)
     start = start[..., scene.core[0], scene.core[1]]
-    plain = type(fitted)(build_refiner(False, method), fitted.moments)
+    plain = type(fitted)(untrained(method), fitted.moments)
     for number, window in enumerate(windows):
         row, col = (rule.tile_px * place for place in divmod(number, 128 // rule.tile_px))
         there = (..., slice(row, row + rule.tile_px), slice(col, col + rule.tile_px))
@@ -94,14 +100,10 @@ def test_a_window_is_a_tile_in_its_surroundings(model):
         assert (fitted.fuse(window.ms, window.pan)[core] - start[there]).abs().max() > 0.1
 
 
-def build_refiner(stirred, method):
-    """The same weights with another network in them."""
+def untrained(method):
+    """With fresh weights in it."""
     trained = method.trained
-    return SceneRefiner(type(trained)(network(stirred).eval(), trained.identity, trained.sampling, ""))
-
-
-def _around(ms, pan, method):
-    return tiles(ms, pan, 128, method.card.rule.halo_px)
+    return SceneRefiner(type(trained)(network(False).eval(), trained.identity, trained.sampling, ""))
 
 
 def test_gradients_reach_all_that_learns():

@@ -47,6 +47,13 @@ class Context(torch.nn.Module):
         return lms + self.gain * (pan - lms.mean((-1, -2), keepdim=True))
 
 
+def fuse(pair, model, part_px=ONE_PART, threads=1):
+    """Samples of a job with a model that no name stands for."""
+    job = plan(pair, "exp", part_px, threads, **FLOAT)
+    cut = Tiling.of(job.pair.alignment.scene, 4, model.card.rule, 4, job.pair.masked)
+    return pixels(run(replace(job, model=model, tiling=cut)).path)
+
+
 class TestHalo:
     """Tiles bring the surroundings that the upsampler needs."""
 
@@ -54,25 +61,20 @@ class TestHalo:
         config = ModelConfig(arch="pnn", bands=4, ratio=4, options=PnnOptions())
         return Trained(Context(*settings), Identity.of_model(config, value_max=2047.0), LANCZOS, "")
 
-    def fuse(self, pair, model, part_px=ONE_PART, threads=1):
-        job = plan(pair, "exp", part_px, threads, **FLOAT)
-        cut = Tiling.of(job.pair.alignment.scene, 4, model.card.rule, 4, job.pair.masked)
-        return pixels(run(replace(job, model=model, tiling=cut)).path)
-
     def test_what_the_network_leaves_is_the_untiled_upsampling(self, pairs):
         """At the scene's border too; fading leaves a rounding error of float32."""
         ms = torch.from_numpy(pixels(pairs["plain"].ms)[None].astype("float32"))
         lms = LANCZOS.upsample(ms)[0].numpy()
-        np.testing.assert_allclose(self.fuse(pairs["plain"], self.model(0.0)), lms, atol=2e-3)
-        bare = np.abs(self.fuse(pairs["plain"], self.model(0.0, 0)) - lms)
+        np.testing.assert_allclose(fuse(pairs["plain"], self.model(0.0)), lms, atol=2e-3)
+        bare = np.abs(fuse(pairs["plain"], self.model(0.0, 0)) - lms)
         assert bare.max() > 1 and bare[:, :40, :40].max() < 2e-3
 
     @pytest.mark.parametrize("scene", ["plain", "holes"])
     def test_any_part_size_and_any_threads_give_the_same_bits(self, scene, pairs):
-        whole = self.fuse(pairs[scene], self.model(0.5))
+        whole = fuse(pairs[scene], self.model(0.5))
         assert whole.std() > 50
         for part_px, threads in ((37, 3), (100, 2)):
-            assert same_bits(self.fuse(pairs[scene], self.model(0.5), part_px, threads), whole), (part_px, threads)
+            assert same_bits(fuse(pairs[scene], self.model(0.5), part_px, threads), whole), (part_px, threads)
 
 
 class TestMoments:
@@ -87,20 +89,15 @@ class TestMoments:
             network.tail2.last.weight.normal_(std=0.1)
         return SceneRefiner(Trained(network, Identity.of_model(config, value_max=2047.0), LANCZOS, ""))
 
-    def fuse(self, pair, model, part_px=ONE_PART, threads=1):
-        job = plan(pair, "exp", part_px, threads, **FLOAT)
-        cut = Tiling.of(job.pair.alignment.scene, 4, model.card.rule, 4, job.pair.masked)
-        return pixels(run(replace(job, model=model, tiling=cut)).path)
-
     @pytest.mark.parametrize("scene", ["plain", "holes"])
     def test_any_part_size_and_any_threads_give_the_same_bits(self, scene, pairs):
-        whole = self.fuse(pairs[scene], self.model())
+        whole = fuse(pairs[scene], self.model())
         assert whole.std() > 50
         for part_px, threads in ((37, 3), (100, 2)):
-            assert same_bits(self.fuse(pairs[scene], self.model(), part_px, threads), whole), (part_px, threads)
+            assert same_bits(fuse(pairs[scene], self.model(), part_px, threads), whole), (part_px, threads)
 
     def test_what_the_network_leaves_is_the_classical_method(self, pairs):
-        fused = self.fuse(pairs["plain"], self.model(stirred=False))
+        fused = fuse(pairs["plain"], self.model(stirred=False))
         files = pairs["plain"].ms, pairs["plain"].pan
         ms, pan = (torch.from_numpy(pixels(path)[None].astype("float32")) for path in files)
         refiner = self.model(stirred=False)

@@ -61,8 +61,8 @@ class Mixture:
 
     def expected(self, pixels: np.ndarray) -> tuple[np.ndarray, float]:
         """The shares, and the log likelihood of all pixels but for a constant."""
-        distances = [white @ (pixels - mean[:, None]) for white, mean in zip(self.whitening, self.means, strict=True)]
-        logits = self.constants[:, None] - 0.5 * np.stack([(z**2).sum(0) for z in distances])
+        tensors = map(torch.from_numpy, (pixels, self.constants, self.means, self.whitening))
+        logits = torch.stack(_logits(*tensors)).numpy()
         peak = logits.max(0)
         densities = np.exp(logits - peak)
         total = densities.sum(0)
@@ -73,11 +73,14 @@ def shares_of(image: Tensor, constants: Tensor, means: Tensor, whitening: Tensor
     """As `Mixture.shares`, of every pixel of (N, M, H, W) to (N, K, H, W)."""
     if len(constants) == 1:
         return torch.ones_like(image[:, :1])
-    logits = []
-    for constant, mean, white in zip(constants, means, whitening, strict=True):
-        distance = torch.matmul(white, image.flatten(2) - mean[:, None])
-        logits.append(constant - 0.5 * distance.square().sum(1))
+    logits = _logits(image.flatten(2), constants, means, whitening)
     return torch.stack(logits, 1).softmax(1).view(len(image), -1, *image.shape[2:])
+
+
+def _logits(pixels: Tensor, constants: Tensor, means: Tensor, whitening: Tensor) -> list[Tensor]:
+    """Logarithm of each class's density but for a constant, of pixels (…, M, n): (…, n)."""
+    classes = zip(constants, means, whitening, strict=True)
+    return [constant - 0.5 * ((white @ (pixels - mean[:, None])) ** 2).sum(-2) for constant, mean, white in classes]
 
 
 def _fitted(pixels: np.ndarray, count: int) -> tuple[float, Mixture]:

@@ -123,10 +123,10 @@ class PanAdapter(nn.Module):
         coarse = candidates.coarse
         if not self.options.per_band:
             return candidates.completed(self._detail(coarse, candidates.of_bands))
-        mean = coarse.mean(1, keepdim=True)
-        ms_each = [torch.cat([coarse[:, band : band + 1], mean], 1) for band in range(coarse.shape[1])]
-        lacking = [self._detail(ms, candidates.of_band(band)) for band, ms in enumerate(ms_each)]
-        return candidates.completed(torch.cat(lacking, 1))
+        bands = coarse.shape[1]
+        ms_each = _by_band(coarse, coarse.mean(1, keepdim=True))
+        stacked = torch.stack([candidates.of_band(band) for band in range(bands)], 1).flatten(0, 1)
+        return candidates.completed(self._detail(ms_each, stacked).unflatten(0, (-1, bands)).squeeze(2))
 
     def _detail(self, ms: Tensor, stacked: Tensor) -> Tensor:
         """What is missing in the start, on the PAN grid."""

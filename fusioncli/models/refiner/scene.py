@@ -87,7 +87,8 @@ class RefinedScene:
 
     def fuse(self, ms: Tensor, pan: Tensor) -> Tensor:
         """Fuse N windows: ms (N, B, h, w) and pan (N, 1, H, W), DN, to (N, B, H, W), DN."""
-        trained, rule = self.refiner.trained, self.card.rule
+        trained = self.refiner.trained
+        rule = trained.card.rule
         network = cast(RefiningNetwork, trained.on(ms.device, ms.dtype))
         lms, low = trained.sampling.upsample(ms), low_pan(network.sampling, pan)
         candidates = Candidates(ms, lms, pan, low, self.moments.to(ms))
