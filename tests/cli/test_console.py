@@ -92,10 +92,7 @@ def test_errors_of_the_real_process(make_pair, tmp_path):
 def test_interrupt_and_resume(make_pair, tmp_path):
     """A real Ctrl-C in the middle of a real process: code 130, one line, no product; then the same command resumes."""
     pair = make_pair(shape=(2400, 20))
-    slow = "import time; from fusioncli.io.parts import PartStore as store; write = store.write; "
-    slow += "store.write = lambda *part: (write(*part), time.sleep(0.05)); "  # a busy machine would miss the middle
-    program = [sys.executable, "-c", slow + "from fusioncli.cli.main import run; run()"]
-    command = [*program, "pansharpen", *pair.flags, "-o", "fused.tif", "--part-size", "256", "--json", "--threads", "1"]
+    command = [*PROGRAM, "pansharpen", *pair.flags, "-o", "fused.tif", "--part-size", "256", "--json", "--threads", "1"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": tmp_path}
     process = subprocess.Popen(command, **pipes)
     while not list(tmp_path.glob("fused.tif.parts/*/part*.tif")) and process.poll() is None:
