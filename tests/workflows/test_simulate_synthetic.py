@@ -92,6 +92,16 @@ def test_the_truth_is_free_of_noise_and_agrees_with_what_was_recorded(tmp_path):
     assert left.var() / pan.var() < 0.05
 
 
+def test_the_truth_is_as_sharp_however_smooth_the_ms_is():
+    smooth, sharp = (
+        shoot(np.random.default_rng(5), replace(find_sensor("QB"), ms_mtf=(gain,) * 4), Framing(128, 128))
+        for gain in (0.05, 0.5)
+    )
+    np.testing.assert_array_equal(smooth.truth, sharp.truth)
+    step = [np.abs(np.diff(shot.ms.astype(float))).mean() for shot in (smooth, sharp)]
+    assert step[0] < 0.85 * step[1]
+
+
 def test_misregistration_moves_the_pan():
     """The same landscape and light, the PAN elsewhere: the truth of a fused image lies where its MS lies."""
     still, moved = (
@@ -116,11 +126,14 @@ def test_random_sensors_are_plausible(bands):
         assert (np.diff(centres) > 0).all()
         widths = np.array([high - low for low, high in sensor.ranges_nm])
         assert (widths > 10).all() and (widths <= 140).all()
-        assert 0.1 < min(sensor.ms_mtf) <= max(sensor.ms_mtf) <= 0.5
-        assert 0.05 < sensor.pan_mtf < 0.3
+        assert 0.02 < min(sensor.ms_mtf) <= max(sensor.ms_mtf) < 0.64  # what the detectors alone would give
+        assert 0.05 < sensor.pan_mtf <= 0.4
         assert sensor.pan_nm.low_nm < 550 < 650 < sensor.pan_nm.high_nm
     assert len({sensor.ranges_nm for sensor in sensors}) == 30
     assert len({sensor.bit_depth for sensor in sensors}) > 1
+    gains = np.array([np.mean(sensor.ms_mtf) for sensor in sensors])
+    assert gains.min() < 0.15 and gains.max() > 0.45  # smooth products and sharp ones
+    assert ((gains > 0.19) & (gains < 0.43)).mean() > 0.5
 
 
 def test_random_sensors_share_bands_ratio_and_peak(tmp_path):

@@ -1,4 +1,4 @@
-"""A drawn landscape photographed three times: MS, PAN, and the MS that the sensor would take with pixels of the PAN.
+"""A drawn landscape photographed three times: MS, PAN, and the MS that good optics would take with pixels of the PAN.
 
 The third one is the truth of pansharpening. No real sensor takes it, so that networks are otherwise trained on scenes
 made coarser by their ratio, with the truth at the scale of the MS; here it is known at full resolution.
@@ -21,6 +21,9 @@ from fusioncli.core.synthetic.textures import Array
 
 OVERSAMPLING = 2
 """Landscape pixels per PAN pixel."""
+TRUTH_GAIN = 0.3
+"""Of the MTF that the truth is seen through, at its Nyquist: ordinary optics, however smooth or sharp the MS is. A
+network could not tell otherwise how sharp its result ought to be."""
 _PIXEL_M = (0.14, 0.30)
 """Size of a landscape pixel. Not the sensor's: coarser landscapes hold too many houses to be drawn in seconds."""
 
@@ -78,7 +81,7 @@ def shoot(rng: np.random.Generator, sensor: Sensor, framing: Framing) -> Shot:
     off_px = (rng.uniform(-1, 1, 2) ** 3 * framing.misregistration_px).tolist()
     sampled = _moved(seen[:-1], [framing.ms_phase_px] * 2)
     ms = [sample(band, ratio * OVERSAMPLING, gain) for band, gain in zip(sampled, sensor.ms_mtf, strict=True)]
-    truth = [sample(band, OVERSAMPLING, gain) for band, gain in zip(seen[:-1], sensor.ms_mtf, strict=True)]
+    truth = [sample(band, OVERSAMPLING, TRUTH_GAIN) for band in seen[:-1]]
     pan = sample(_moved(seen[-1:], off_px)[0], OVERSAMPLING, sensor.pan_mtf)[None]
     noiseless = Exposure(exposure.full_scale, 0.0, 0.0)
     return Shot(
