@@ -1,4 +1,4 @@
-"""How methods do on smooth and on sharp MS: drawn scenes whose MS has one MTF gain or another, truth of ordinary optics.
+"""Methods on smooth and on sharp MS: drawn scenes whose MS has one MTF gain or another, truth of ordinary optics.
 
     python tests/benchmarks/smooth_and_sharp.py [--scenes 6] [--ratio 4] [--method NAME …] [--gains 0.05 …]
 
