@@ -10,7 +10,7 @@ NAME = "RANDOM"
 _REACH_NM = {8: 1000.0, 16: 1300.0}  # up to so many bands; more reach into the short-wave infrared
 _BIT_DEPTHS = (10, 11, 12, 14)
 _PUBLISHED_GAIN, _ANY_GAIN = (0.20, 0.42), (0.04, 0.60)
-_PAN_GAIN = 0.09, 0.40
+_PAN_GAIN = 0.09, 0.55
 
 
 def random_sensor(rng: np.random.Generator, bands: int, ratio: int) -> Sensor:
@@ -19,7 +19,7 @@ def random_sensor(rng: np.random.Generator, bands: int, ratio: int) -> Sensor:
     Bands are 15 to 140 nm wide, ordered by wavelength and rarely overlap; the PAN covers the visible and some or all of
     the near infrared, as real ones do. Half of the MS have a gain at Nyquist such as is published for instruments; the
     others one such as products have: smooth if they were resampled on their way to the user, sharp if their MTF was
-    compensated.
+    compensated, as that of some PANs is.
 
     Args:
         rng: source of randomness.
