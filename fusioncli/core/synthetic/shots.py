@@ -22,8 +22,8 @@ from fusioncli.core.synthetic.textures import Array
 OVERSAMPLING = 2
 """Landscape pixels per PAN pixel."""
 TRUTH_GAIN = 0.3
-"""Of the MTF that the truth is seen through, at its Nyquist, unless the PAN is sharper still: ordinary optics, however
-smooth or sharp the MS is. A network could not tell otherwise how sharp its result ought to be."""
+"""Of the MTF that the truth is seen through, at its Nyquist: ordinary optics, however smooth or sharp the MS is. A
+network could not tell otherwise how sharp its result ought to be."""
 _PIXEL_M = (0.14, 0.30)
 """Size of a landscape pixel. Not the sensor's: coarser landscapes hold too many houses to be drawn in seconds."""
 
@@ -81,7 +81,7 @@ def shoot(rng: np.random.Generator, sensor: Sensor, framing: Framing) -> Shot:
     off_px = (rng.uniform(-1, 1, 2) ** 3 * framing.misregistration_px).tolist()
     sampled = _moved(seen[:-1], [framing.ms_phase_px] * 2)
     ms = [sample(band, ratio * OVERSAMPLING, gain) for band, gain in zip(sampled, sensor.ms_mtf, strict=True)]
-    truth = [sample(band, OVERSAMPLING, max(TRUTH_GAIN, sensor.pan_mtf)) for band in seen[:-1]]
+    truth = [sample(band, OVERSAMPLING, TRUTH_GAIN) for band in seen[:-1]]
     pan = sample(_moved(seen[-1:], off_px)[0], OVERSAMPLING, sensor.pan_mtf)[None]
     noiseless = Exposure(exposure.full_scale, 0.0, 0.0)
     return Shot(
