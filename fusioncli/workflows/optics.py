@@ -16,6 +16,7 @@ from fusioncli.models.hyperspectral.blur import MARGIN_CELLS, Blur, View, fit_bl
 _PER_SIDE = 3
 _WINDOW_PX, _LEAST_CELLS, _MOST_CELLS = 288, 12, 48
 _TRUSTED = 0.9  # of the guide's variance explained: with less, noise of the guide passes for blur of the cube
+_SMOOTH = 0.15  # gain of an MS that was resampled on its way to the user; instruments have more
 _UNKNOWN_SENSOR = "GENERIC"
 
 
@@ -58,6 +59,17 @@ def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:
     return (
         f"MS against PAN: to be moved by {blur.rows_px:+.2f} rows and {blur.cols_px:+.2f} columns of PAN px, "
         f"MTF gain at Nyquist {blur.gain:.2f} ({fate}), {blur.explained:.1%} of PAN explained"
+    )
+
+
+def softness_note(pair: ScenePair) -> str:
+    """What learning from a smooth MS leads to; "" where it is not smooth, or that cannot be told."""
+    blur = measure_blur(pair)
+    if blur is None or blur.explained < _TRUSTED or blur.gain >= _SMOOTH:
+        return ""
+    return (
+        f"MS is smooth (MTF gain {blur.gain:.2f} at Nyquist): a network that learns from it makes its results as "
+        "smooth on the PAN grid; compare them with those of the base"
     )
 
 

@@ -27,6 +27,7 @@ from fusioncli.models.trained import check_fits, upsampler_of
 from fusioncli.ops.sampling import CentredSampling, Sampling, sampling_for
 from fusioncli.workflows.coregister import open_registered
 from fusioncli.workflows.evaluate.protocol import CENTRED, EvalProtocol
+from fusioncli.workflows.optics import softness_note
 from fusioncli.workflows.plan import choose_sensor
 from fusioncli.workflows.scene_windows import WindowCut, WindowedSet, cut_windows
 from fusioncli.workflows.selfcheck import LEAST_CELLS
@@ -200,7 +201,7 @@ def _open(pairs: Sequence[PairRequest], cut: SceneCut) -> tuple[list[PairSource]
         known = cut.sensor
         sensor, note = (known, "") if isinstance(known, Sensor) else choose_sensor(known, pair)
         sources.append(PairSource(pair, sensor, protocol, cut.identity.value_max, "", cube=files.cube))
-        notes += [*pair.notes, note]
+        notes += [*pair.notes, note, "" if files.cube else softness_note(pair)]
     return sources, tuple(dict.fromkeys(filter(None, notes)))
 
 

@@ -170,6 +170,10 @@ class TestPatches:
         np.testing.assert_allclose(found.stacks["pan"][number], down.degrade(pan, (0.15,))[area], atol=0.01)
         np.testing.assert_allclose(found.stacks["lms"][number], up.upsample(low)[area], atol=0.02)
 
+    def test_what_a_smooth_ms_leads_to_is_said(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("fusioncli.workflows.scene_patches.softness_note", lambda pair: "MS is smooth")
+        assert "MS is smooth" in self.cut(write_scene(tmp_path, (224, 128))).notes
+
     def test_validation_lies_apart(self, tmp_path):
         """Each MS pixel tells its row."""
         pair = write_scene(tmp_path)

@@ -18,7 +18,7 @@ from fusioncli.io.scene import PairRequest, ScenePair, open_pair
 from fusioncli.models.hyperspectral.blur import Blur
 from fusioncli.workflows import optics
 from fusioncli.workflows.coregister import find_shift, open_registered
-from fusioncli.workflows.optics import blur_note, measure_blur, seen_by
+from fusioncli.workflows.optics import blur_note, measure_blur, seen_by, softness_note
 from fusioncli.workflows.plan import plan_fusion
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 
@@ -185,3 +185,21 @@ def test_the_estimate_serves_the_fusion(tmp_path: Path) -> None:
     assert plan.sensor.ms_mtf == pytest.approx((0.15,) * 12, abs=0.011)
     named = plan_fusion(FuseRequest(pair, OutputRequest(tmp_path / "f.tif"), MethodRequest(sensor="GENERIC")))
     assert named.sensor.ms_mtf == (0.3,) * 12
+
+
+@pytest.mark.parametrize(("gain", "smooth"), [(0.06, True), (0.3, False)])
+def test_learning_from_a_smooth_ms_is_warned_of(tmp_path: Path, gain: float, smooth: bool) -> None:
+    scene = ground(160, 176)
+    ms = noisy(cube_of(scene, 4, gain, (0, 0)), 0.01).astype("float32")
+    ms_path = write_raster(tmp_path / "ms.tif", ms, FINE @ Affine.scale(4))
+    pan_path = write_raster(tmp_path / "pan.tif", guide_of(scene).astype("float32"), FINE)
+    note = softness_note(open_pair(PairRequest((str(ms_path),), (str(pan_path),), cube=True)))
+    assert bool(note) == smooth
+    if smooth:
+        assert note.startswith(f"MS is smooth (MTF gain {gain:.2f} at Nyquist)")
+
+
+def test_nothing_is_warned_of_where_nothing_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for found in (None, replace(FOUND, gain=0.05, explained=0.5)):
+        monkeypatch.setattr(optics, "measure_blur", lambda pair, found=found: found)
+        assert softness_note(None) == ""  # pyright: ignore[reportArgumentType] - not looked at
