@@ -1,6 +1,7 @@
 """Methods on smooth and on sharp MS: drawn scenes whose MS has one MTF gain or another, truth of ordinary optics.
 
     python tests/benchmarks/smooth_and_sharp.py [--scenes 6] [--ratio 4] [--method NAME …] [--gains 0.05 …]
+    python tests/benchmarks/smooth_and_sharp.py --fused FILE … --pan FILE
 
 An MS that was resampled on its way to the user is smooth, one whose MTF was compensated sharp; reduced resolution does
 not show what that does to a method, because it makes the MS coarser with a gain of its own. Here the scenes are drawn,
@@ -8,6 +9,9 @@ of seeds that no recipe uses, each for another random sensor, PAN up to half a p
 sensor to be an ordinary one (gain 0.3) except in rows `…, gain known`. ERGAS and SAM are means over the scenes;
 sharpness is the mean absolute difference between neighbours in a row, over that of the truth: 1 is right, less is
 soft. Prints a Markdown table.
+
+With `--fused` it prints how sharp real products are beside their PAN, band by band: the same differences, each image's
+in units of its own deviation.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import rasterio
 import torch
 from torch import Tensor
 
@@ -68,8 +73,18 @@ def fused(method: str, scene: Shown, gain: float, ratio: int) -> Tensor:
 def figures(image: Tensor, truth: Tensor, ratio: int) -> tuple[float, float, float]:
     """ERGAS, SAM and sharpness, without a border."""
     image, truth = (x[..., BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX].double() for x in (image, truth))
-    steps = [float(x.diff(dim=-1).abs().mean()) for x in (image, truth)]
-    return ergas(truth, image, ratio=ratio), sam(truth, image), steps[0] / steps[1]
+    return ergas(truth, image, ratio=ratio), sam(truth, image), step(image) / step(truth)
+
+
+def step(image: Tensor) -> float:
+    """Mean absolute difference between neighbours in a row."""
+    return float(image.diff(dim=-1).abs().mean())
+
+
+def beside_pan(path: str, pan_path: str) -> list[float]:
+    """Sharpness of each band of a product."""
+    bands, (pan,) = (torch.from_numpy(rasterio.open(each).read().astype(np.float64)) for each in (path, pan_path))
+    return [step(band / band.std()) / step(pan / pan.std()) for band in bands]
 
 
 def row(method: str, scenes: Sequence[Sequence[Shown]], gains: Sequence[float], ratio: int) -> str:
@@ -88,7 +103,13 @@ def main() -> None:
     parser.add_argument("--ratio", type=int, default=4)
     parser.add_argument("--method", action="append", help="a name or a file of weights; may be given several times")
     parser.add_argument("--gains", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.3, 0.45, 0.6])
+    parser.add_argument("--fused", nargs="+", default=[], help="products to measure instead")
+    parser.add_argument("--pan", help="of the products")
     options = parser.parse_args()
+    for path in options.fused:
+        print(path, " ".join(f"{value:.2f}" for value in beside_pan(path, options.pan)))
+    if options.fused:
+        return
     gains, ratio = options.gains, options.ratio
     scenes = [[draw(number, gain, ratio) for number in range(options.scenes)] for gain in gains]
     print("| ERGAS / SAM / sharpness | " + " | ".join(f"gain {gain:g}" for gain in gains) + " |")
