@@ -28,7 +28,7 @@ from fusioncli.cli.options import (
     SensorName,
     Threads,
 )
-from fusioncli.models.catalogue import METHODS
+from fusioncli.models.catalogue import AUTO, METHODS
 
 _EVAL = "Evaluation"
 
@@ -76,8 +76,8 @@ class EvalMethodOptions:
             "--method",
             metavar="NAME",
             rich_help_panel=METHOD,
-            autocompletion=lambda: [method.name for method in METHODS],
-            help="Fusion method or file of weights; repeatable. All methods by default.",
+            autocompletion=lambda: [AUTO, *(method.name for method in METHODS)],
+            help="Fusion method, file of weights, or auto; repeatable. All classical ones by default.",
         ),
     ] = field(default_factory=list)
     sensor: SensorName = None

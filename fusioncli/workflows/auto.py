@@ -17,7 +17,7 @@ from fusioncli.io.weights import read_header, weight_files
 from fusioncli.models.catalogue import AUTO, FAST, FAST_FOR_CUBES, NETWORKS, WEIGHTS_SUFFIX, find_method
 from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.ops.sampling import sampling_for
-from fusioncli.workflows.selfcheck import compare_once
+from fusioncli.workflows.selfcheck import Compare, compare_once
 
 _CLASSICAL = (FAST, "mtf-glp-hpm", "gsa", "bt-h")  # the best of each family
 ANY_SENSOR = {"GENERIC", "RANDOM"}
@@ -53,13 +53,14 @@ def choose_method(
         return find_method(name).name, ""
     if cube:
         return FAST_FOR_CUBES, (
-            f"method {FAST_FOR_CUBES}: the lowest ERGAS of the methods for cubes on six scenes (docs/results.md); "
-            "--method overrides"
+            f"method {FAST_FOR_CUBES}: the lowest ERGAS of the methods for cubes on six scenes (docs/results.md)"
         )
     return AUTO, ""
 
 
-def elect(pair: ScenePair, sensor: Sensor, upsampler: str, build: Build) -> tuple[FusionModel | SceneMethod, str]:
+def elect(
+    pair: ScenePair, sensor: Sensor, upsampler: str, build: Build, check: Compare = compare_once
+) -> tuple[str, str]:
     """The method that does best on a few windows of the scene at reduced resolution, and a sentence that says so.
 
     Classical methods stand against all packaged and cached weights that fit the scene. Nothing is compared where the
@@ -70,23 +71,21 @@ def elect(pair: ScenePair, sensor: Sensor, upsampler: str, build: Build) -> tupl
         sensor: figures for its bands.
         upsampler: of the job.
         build: makes the model of a name.
+        check: compares the methods.
 
     Raises:
         DataError: an input is damaged.
     """
     if sampling_for(upsampler, 2, 2.0).literal:
-        return build(FAST), f"method {FAST}: methods are not compared with --upsampler {upsampler}; --method overrides"
+        return FAST, f"method {FAST}: methods are not compared with --upsampler {upsampler}"
     names = [*_CLASSICAL, *map(str, fitting_weights(pair.bands, pair.alignment.ratio, sensor.name))]
-    models = {name: build(name) for name in names}
-    scores = compare_once(pair, sensor, models)
+    scores = check(pair, sensor, {name: build(name) for name in names})
     if not scores or isinf(scores[0].ergas):
-        return models[FAST], (
-            f"method {FAST}: the scene is too small or too full of gaps to compare methods on it; --method overrides"
-        )
+        return FAST, f"method {FAST}: the scene is too small or too full of gaps to compare methods on it"
     best, *others = (f"{Path(score.method).stem} {score.ergas:.4g}" for score in scores)
-    return models[scores[0].method], (
+    return scores[0].method, (
         f"method {best.replace(' ', ': expected ERGAS ')}, the least of windows at reduced resolution "
-        f"({', '.join(others)}); --method overrides"
+        f"({', '.join(others)})"
     )
 
 

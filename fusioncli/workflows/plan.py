@@ -108,9 +108,8 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     pair, shift = open_registered(request.pair, method.coregister)
     sensor, blur, sensor_notes = _optics(request, pair)
     if name == AUTO:
-        plain, why = elect(pair, sensor, method.upsampler, lambda each: model_for(each, method, sensor, pair))
-    else:
-        plain = model_for(name, method, sensor, pair)
+        name, why = elect(pair, sensor, method.upsampler, lambda each: model_for(each, method, sensor, pair))
+    plain = model_for(name, method, sensor, pair)
     _check_sensor(plain, sensor)
     model = _consistent(plain, sensor, pair, method.upsampler) if method.consistent else plain
     values = _values(output, pair)
@@ -118,10 +117,10 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     product = _product(request, pair, values, plain, sensor.name)
     check_options(product)
     check_writable(output.path, output.overwrite, int(product.bytes * _ROOM))
-    notes = tuple(
-        filter(None, (*pair.notes, *sensor_notes, why, *_data_notes(pair, values), *spectral_notes(request.pair, pair)))
-    )
-    return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, notes, blur)
+    choice = f"{why}; --method overrides" if why else ""
+    notes = (*pair.notes, *sensor_notes, choice, *_data_notes(pair, values), *spectral_notes(request.pair, pair))
+    found = tuple(filter(None, notes))
+    return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, found, blur)
 
 
 def cut_scene(

@@ -7,7 +7,7 @@ fixed, whatever the size of the scene, and so is the answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from math import inf, isfinite
@@ -97,6 +97,9 @@ def compare(pair: ScenePair, sensor: Sensor, models: Models, within: Rect | None
 
     found = in_order("comparing", list(models), judge, _THREADS, lambda *_: None)
     return sorted(found, key=lambda score: score.ergas)
+
+
+Compare = Callable[[ScenePair, Sensor, Models], list[Score]]
 
 
 def compare_once(pair: ScenePair, sensor: Sensor, models: Models) -> list[Score]:

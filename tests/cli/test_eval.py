@@ -11,7 +11,7 @@ import pytest
 from affine import Affine
 from conftest import Pair, smooth_scene, write_raster
 
-from fusioncli.models.catalogue import CUBE_METHODS
+from fusioncli.models.catalogue import CUBE_METHODS, FAST_FOR_CUBES
 
 FINE = Affine(0.5, 0, 500000.0, 0, -0.5, 5700000.0)
 
@@ -125,6 +125,32 @@ def test_reduced_and_full_resolution(fusion: Callable, make_pair: Callable[..., 
     assert all(0 <= row["values"]["QNR"] <= 1 for row in report["rows"])
     toolbox = fusion("eval", "--reduced-res", *flags, "--protocol", "toolbox", "--border", 0).json
     assert toolbox["phase"] == "PAN pixel floor(r/2) = 2 of 4"
+
+
+@pytest.mark.parametrize("mode", ["--reduced-res", "--full-res"])
+def test_auto_is_chosen_on_the_pair(
+    fusion: Callable, make_pair: Callable[..., Pair], mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `auto` took has the figures of its own row, and is said; nothing is remembered of a scene degraded once."""
+    monkeypatch.setenv("FUSION_CACHE", str(tmp_path / "cache"))
+    pair = make_pair((96, 96))
+    names = ("auto", "refiner", "mtf-glp-fs", "mtf-glp-hpm", "gsa", "bt-h")
+    methods = [flag for name in names for flag in ("--method", name)]
+    report = fusion("eval", mode, *pair.flags, *methods, "--bit-depth", 11, "--threads", 2, "--json").json
+    auto, *others = report["rows"]
+    assert auto["image"] == "auto"
+    [note] = [note for note in report["notes"] if note.startswith("auto: method ")]
+    assert "expected ERGAS" in note
+    taken = note.split()[2].rstrip(":").replace("generic-pansharpen-x4", "refiner")
+    [same] = [row for row in others if row["image"] == taken]
+    assert auto["values"] == same["values"]
+    assert not (tmp_path / "cache" / "selfchecks").exists()
+
+
+def test_auto_for_cubes_is_the_one_that_fuses_them(fusion: Callable, make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair((48, 64), bands=12)
+    flags = ["--hsi", pair.ms, "--msi", pair.pan, "--bit-depth", 12, "--method", "auto", "--json"]
+    assert [row["image"] for row in fusion("eval", *flags).json["rows"]] == [FAST_FOR_CUBES]
 
 
 def test_fused_files_at_full_resolution(fusion: Callable, make_pair: Callable[..., Pair], tmp_path: Path) -> None:

@@ -136,3 +136,8 @@ def test_samples_of_different_kinds(h5, samples, tmp_path: Path) -> None:
     savemat(tmp_path / "z.mat", {"ms": np.ones((24, 24, 8)), "pan": np.ones((96, 96))})
     with pytest.raises(DataError, match="differ in bands or ratio"):
         run(tmp_path, "exp", sensor="QB")
+
+
+def test_auto_has_no_windows_to_look_at(h5) -> None:
+    with pytest.raises(UsageError, match="auto compares methods on windows of a scene"):
+        run(h5, "auto")

@@ -36,13 +36,12 @@ def evaluate_full(request: PairEvaluation, progress: Progress) -> EvalReport:
     images = {path: open_layer(path, request.pair.nodata) for path in request.fused}
     for image in images.values():
         check_grid(image, job.pair.output_grid, job.pair.bands)
-    rows = {path: bench.measure(image) for path, image in images.items()}
+    given = {path: bench.measure(image) for path, image in images.items()}
     with TemporaryDirectory(prefix="fusion-eval-") as folder:
         fuser = Fuser(job.pair, job.sensor, settings.protocol, settings.resources, Path(folder), progress)
-        for method in methods:
-            with fuser.fused(method) as image:
-                rows[method] = bench.measure(image)
-    notes = (*job.notes, *undefined_notes(rows))
+        made, reasons = fuser.measure(methods, bench.measure)
+    rows = given | made
+    notes = (*job.notes, *reasons, *undefined_notes(rows))
     return EvalReport(job.facts(MODE, border_px), columns(SUITES), rows, notes)
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fusioncli.errors import UsageError
+from fusioncli.io.layer import Layer
 from fusioncli.io.scene import PairRequest, ScenePair, open_pair
-from fusioncli.models.catalogue import CUBE_METHODS, find_method
+from fusioncli.models.catalogue import CUBE_METHODS, FAST_FOR_CUBES, find_method
 from fusioncli.workflows.evaluate.fused import Fuser, method_names
+from fusioncli.workflows.evaluate.measure import Figures
 from fusioncli.workflows.evaluate.peak import find_peak
 from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
 from fusioncli.workflows.evaluate.request import CubeEvaluation
@@ -33,7 +35,7 @@ def evaluate_cube(request: CubeEvaluation, progress: Progress) -> EvalReport:
         DataError: unusable files, a cube smaller than one degraded pixel, no valid pixel.
         UsageError: unknown names, a peak that nobody states, or no ratio where the files do not tell one.
     """
-    methods = method_names(request.methods, (find_method("exp"), *CUBE_METHODS))
+    methods = method_names(request.methods, (find_method("exp"), *CUBE_METHODS), auto=FAST_FOR_CUBES)
     pair = open_pair(PairRequest((request.hsi,), (request.msi,), request.nodata, cube=True))
     by = _ratio_to_name(request, pair)
     ratio = by or pair.alignment.ratio
@@ -45,14 +47,14 @@ def evaluate_cube(request: CubeEvaluation, progress: Progress) -> EvalReport:
     border_px = settings.border(with_reference=True)
     frame = settings.protocol.frame(cells.height, cells.width, border_px)
     yardstick = settings.yardstick(SUITES[0], ratio, peak, progress)
-    rows = {}
     with TemporaryDirectory(prefix="fusion-eval-") as folder:
         degraded = Wald(pair, cells, sensor, settings.protocol, by).degrade_into(Path(folder), progress)
         fuser = Fuser(degraded, sensor, settings.protocol, settings.resources, Path(folder), progress)
-        for method in methods:
-            with fuser.fused(method) as fused:
-                view = against_reference(truth(pair, cells), fused, peak, settings.factor)
-                rows[method] = yardstick.measure(view.within(frame))
+
+        def look(fused: Layer) -> Figures:
+            return yardstick.measure(against_reference(truth(pair, cells), fused, peak, settings.factor).within(frame))
+
+        rows, _ = fuser.measure(methods, look)
     facts = settings.facts(MODE, ratio, border_px, peak) | {"sensor": sensor.name}
     notes = (*filter(None, [*pair.notes, reason, peak.note]), *undefined_notes(rows))
     return EvalReport(facts, columns(SUITES), rows, notes)

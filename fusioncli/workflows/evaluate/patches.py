@@ -14,6 +14,7 @@ from fusioncli.core.sensors import Sensor, find_sensor, guess_sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError, UsageError
 from fusioncli.io.patches import PatchFile, open_patches
+from fusioncli.models.catalogue import AUTO
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.contract import FusionModel, Window, fuse_image
 from fusioncli.models.registry import build
@@ -44,12 +45,19 @@ def evaluate_patches(request: PatchEvaluation, progress: Progress) -> EvalReport
     if request.fused:
         makers = {path: bench.results(path) for path in request.fused}
     else:
-        makers = {name: bench.method(name) for name in method_names(request.methods)}
+        makers = {name: bench.method(name) for name in _names(request.methods)}
     rows = {name: bench.measure(make) for name, make in makers.items()}
     facts = request.settings.facts(bench.mode, bench.sampling.ratio, bench.border_px, bench.peak)
     facts |= {"sensor": bench.sensor.name, "data": request.data, "samples": len(bench.samples)}
     notes = (*filter(None, [bench.note, bench.peak.note]), *undefined_notes(rows))
     return EvalReport(facts, columns(suites_of(request)), rows, notes)
+
+
+def _names(asked: Sequence[str]) -> tuple[str, ...]:
+    names = method_names(asked)
+    if AUTO in names:
+        raise UsageError("auto compares methods on windows of a scene, patches have none", "name methods: --method gsa")
+    return names
 
 
 def suites_of(request: PatchEvaluation) -> Sequence[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fusioncli.io.layer import Layer
 from fusioncli.workflows.evaluate.fused import Fuser, method_names
+from fusioncli.workflows.evaluate.measure import Figures
 from fusioncli.workflows.evaluate.report import EvalReport, columns, undefined_notes
 from fusioncli.workflows.evaluate.request import PairEvaluation
 from fusioncli.workflows.evaluate.scene_job import SceneJob
@@ -31,13 +33,14 @@ def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
     border_px = settings.border(with_reference=True)
     frame = settings.protocol.frame(cells.height, cells.width, border_px)
     yardstick = job.yardstick(SUITES[0], progress)
-    reference, rows = truth(job.pair, cells), {}
+    reference = truth(job.pair, cells)
     with TemporaryDirectory(prefix="fusion-eval-") as folder:
         degraded = Wald(job.pair, cells, job.sensor, settings.protocol).degrade_into(Path(folder), progress)
         fuser = Fuser(degraded, job.sensor, settings.protocol, settings.resources, Path(folder), progress)
-        for method in methods:
-            with fuser.fused(method) as fused:
-                view = against_reference(reference, fused, job.peak, settings.factor)
-                rows[method] = yardstick.measure(view.within(frame))
-    notes = (*job.notes, *undefined_notes(rows))
+
+        def look(fused: Layer) -> Figures:
+            return yardstick.measure(against_reference(reference, fused, job.peak, settings.factor).within(frame))
+
+        rows, reasons = fuser.measure(methods, look)
+    notes = (*job.notes, *reasons, *undefined_notes(rows))
     return EvalReport(job.facts(MODE, border_px), columns(SUITES), rows, notes)
