@@ -99,6 +99,8 @@ def _job(inputs: EvalInputOptions, method: EvalMethodOptions, options: EvalOptio
     if len(chosen) != 1:
         got = " and ".join(chosen) or "none of them"
         raise UsageError(f"eval takes one of {', '.join(modes)}, got {got}", "try: fusion eval --help")
+    if method.mtf_gain is not None and modes[chosen[0]][1] is not _pair_job:
+        raise UsageError("--mtf-gain goes with --reduced-res and --full-res", "leave out --mtf-gain")
     how = settings(options, run, "toolbox" if inputs.data else "centred")
     return modes[chosen[0]][1](inputs, method, options, how)
 
@@ -113,7 +115,14 @@ def _pair_job(inputs: EvalInputOptions, method: EvalMethodOptions, _: EvalOption
         raise UsageError(
             "--reduced-res fuses the degraded pair itself", "use --method, or measure --fused files with --full-res"
         )
-    request = PairEvaluation(pair_request(inputs), method.sensor, tuple(method.method), tuple(inputs.fused), how)
+    request = PairEvaluation(
+        pair_request(inputs),
+        method.sensor,
+        tuple(method.method),
+        tuple(inputs.fused),
+        how,
+        parsing.mtf_gain(method.mtf_gain),
+    )
     if inputs.reduced_res:
         return reduced.SUITES, lambda progress: reduced.evaluate_reduced(request, progress)
     return full.SUITES, lambda progress: full.evaluate_full(request, progress)

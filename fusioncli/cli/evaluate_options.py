@@ -3,7 +3,7 @@
 | group | flags |
 |---|---|
 | EvalInputOptions | the pair's, --reduced-res --full-res --reference --fused --data --hsi --msi |
-| EvalMethodOptions | --method --sensor |
+| EvalMethodOptions | --method --sensor --mtf-gain |
 | EvalOptions | --protocol --suite --border --ratio --data-range --bit-depth --scale --tiles --fail-under |
 | ReportOptions, EvalRunOptions | -o --csv --overwrite; --threads --mem-limit |
 """
@@ -22,6 +22,7 @@ from fusioncli.cli.options import (
     OUTPUT,
     MemLimit,
     Ms,
+    MtfGainText,
     OverwriteFiles,
     PairOptions,
     Pan,
@@ -81,6 +82,7 @@ class EvalMethodOptions:
         ),
     ] = field(default_factory=list)
     sensor: SensorName = None
+    mtf_gain: MtfGainText = None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def finetune(
         scenes.coregister,
         run.device,
         parsing.threads(run.threads),
+        mtf_gain=parsing.mtf_gain(scenes.mtf_gain),
     )
     with gdal_environment(_CACHE_MB, common.gdal_config), training_display(common) as listener:
         report = start(request, listener)

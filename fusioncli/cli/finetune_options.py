@@ -15,6 +15,7 @@ from fusioncli.cli.options import (
     Coregister,
     Device,
     IgnoreGeoref,
+    MtfGainText,
     OverwriteFiles,
     PairsMs,
     PairsPan,
@@ -66,6 +67,7 @@ class FinetuneScenes:
         Path, Option("--base", metavar="FILE", rich_help_panel=INPUT, help="Weights of the network to start from.")
     ]
     sensor: SensorName = None
+    mtf_gain: MtfGainText = None
     src_nodata: SrcNodata = None
     ignore_georef: IgnoreGeoref = False
     coregister: Coregister = False

@@ -6,7 +6,7 @@ A flag of several groups is declared once, as an annotated type. Flags of one ve
 | group | flags | verbs |
 |---|---|---|
 | PairOptions | --ms --pan --src-nodata --bounds --ignore-georef | pansharpen, align |
-| MethodOptions | --method --sensor --upsampler --pan-weights --coregister --weights --adapter … | pansharpen |
+| MethodOptions | --method --sensor --mtf-gain --upsampler --pan-weights --coregister --weights … | pansharpen |
 | OutputOptions | -o --overwrite --dtype --nodata --bit-depth --cog --co | pansharpen, hsi-fuse, align |
 | RunOptions | --threads --mem-limit --device --part-size --no-resume --dry-run | pansharpen, hsi-fuse |
 | CommonOptions | --config --json -v -q --debug | all |
@@ -40,6 +40,15 @@ IgnoreGeoref = Annotated[
 SensorName = Annotated[
     str | None,
     Option(metavar="NAME", rich_help_panel=METHOD, help="Sensor preset (MTF, PAN weights); guessed if not given."),
+]
+MtfGainText = Annotated[
+    str | None,
+    Option(
+        "--mtf-gain",
+        metavar="G|measured",
+        rich_help_panel=METHOD,
+        help="MTF gain of MS at Nyquist, a number or measured on the pair, instead of the sensor's.",
+    ),
 ]
 OverwriteFiles = Annotated[bool, Option("--overwrite", rich_help_panel=OUTPUT, help="Replace existing files.")]
 PairsMs = Annotated[
@@ -92,6 +101,7 @@ class MethodOptions:
         ),
     ] = AUTO
     sensor: SensorName = None
+    mtf_gain: MtfGainText = None
     upsampler: Annotated[
         str,
         Option(metavar="NAME", rich_help_panel=METHOD, help="lanczos, cubic, or interp23tap (reference toolbox)."),

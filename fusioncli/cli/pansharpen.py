@@ -131,6 +131,7 @@ def fuse_request(pair: PairOptions, method: MethodOptions, output: OutputOptions
             method.weights,
             adapter=method.adapter,
             consistent=method.enforce_consistency,
+            mtf_gain=parsing.mtf_gain(method.mtf_gain),
         ),
         Resources(parsing.threads(run.threads), run.mem_limit, run.device, parsing.part_px(run.part_size)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +66,24 @@ def nodata(text: str | None) -> float | Literal["none"] | None:
     if text is not None and text.strip().lower() == "none":
         return "none"
     return number(text, "--nodata")
+
+
+def mtf_gain(text: str | None) -> float | Literal["measured"] | None:
+    """The value of `--mtf-gain`.
+
+    Raises:
+        UsageError: neither "measured" nor a number between 0 and 1.
+    """
+    if text is None:
+        return None
+    if text.strip().lower() == "measured":
+        return "measured"
+    with suppress(ValueError):
+        if 0 < (gain := float(text)) < 1:
+            return gain
+    raise UsageError(
+        f"--mtf-gain takes a number between 0 and 1, or 'measured', got '{text}'", "for example --mtf-gain measured"
+    )
 
 
 def peak_dn(data_range: float | None, bit_depth: int | None) -> float | None:

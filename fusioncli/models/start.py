@@ -122,8 +122,8 @@ class _Filling:
                 raise DataError(text, f"what the file is for: fusion weights show {path}")
             self._copy({key: part[key] for key in found.matched})
             count += len(found.matched)
-        self._note_file(name, Base(name=path.name, sha256=weights.sha256), path)
-        if count:
+        if count:  # the first stage has no place for a backbone of the second
+            self._note_file(name, Base(name=path.name, sha256=weights.sha256), path)
             self.notes.append(f"{count} tensors of the backbone {name} from {path}")
 
     def check_frozen(self) -> None:

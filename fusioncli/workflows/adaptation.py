@@ -79,5 +79,6 @@ def plan_adaptation(job: FuseRequest, effort: Effort, save_to: Path | None) -> A
         coregister=method.coregister,
         device=job.resources.device,
         threads=job.resources.threads,
+        mtf_gain=method.mtf_gain,
     )
     return Adaptation(job, request, save_to)

@@ -120,6 +120,7 @@ def finetune(request: FinetuneRequest, listener: Listener) -> FinetuneReport:
         request.effort.seed,
         request.threads or available_cores(),
         windows_px=patch_px // identity.ratio if request.consistency else 0,  # as large as a patch
+        mtf_gain=request.mtf_gain,
     )
     patches = cut_scenes(request.pairs, cut, lambda *step: listener(Prepared(*step)))
     tuned = tune(request, identity, patches, listener)

@@ -11,6 +11,7 @@ from fusioncli.errors import UsageError
 from fusioncli.io.files import check_writable, whole_file
 from fusioncli.io.scene import PairRequest
 from fusioncli.models.catalogue import WEIGHTS_SUFFIX
+from fusioncli.workflows.requests import MtfGain
 
 STEPS, FRESH_STEPS = 300, 400
 CONSISTENCY, FRESH_CONSISTENCY = 0.0, 3.0
@@ -50,6 +51,7 @@ class FinetuneRequest:
         device: "auto", "cpu", "cuda" or "cuda:N".
         threads: workers that cut patches, or None for one per core.
         fresh: the base has learned nothing yet.
+        mtf_gain: instead of the sensor's.
     """
 
     pairs: Sequence[PairRequest]
@@ -63,6 +65,7 @@ class FinetuneRequest:
     device: str = "auto"
     threads: int | None = None
     fresh: bool = False
+    mtf_gain: MtfGain | None = None
 
     @property
     def usual_steps(self) -> int:

@@ -10,8 +10,10 @@ import numpy as np
 from fusioncli.core.rects import cells_within, finer
 from fusioncli.core.sensors import Sensor
 from fusioncli.core.tiling import Rect
+from fusioncli.errors import DataError
 from fusioncli.io.scene import ScenePair
 from fusioncli.models.hyperspectral.blur import MARGIN_CELLS, Blur, View, fit_blur
+from fusioncli.workflows.requests import MtfGain
 
 _PER_SIDE = 3
 _WINDOW_PX, _LEAST_CELLS, _MOST_CELLS = 288, 12, 48
@@ -40,8 +42,31 @@ def seen_by(sensor: Sensor, blur: Blur | None, named: bool) -> Sensor:
     """
     if blur is None or named or sensor.name != _UNKNOWN_SENSOR or blur.explained < _TRUSTED:
         return sensor
-    gain = min(max(round(blur.gain, 2), 0.01), 0.95)  # the last bits may depend on the number of threads
-    return replace(sensor, ms_mtf=(gain,) * len(sensor.ms_mtf))
+    return replace(sensor, ms_mtf=(_usable(blur.gain),) * len(sensor.ms_mtf))
+
+
+def with_gain(sensor: Sensor, pair: ScenePair, gain: MtfGain) -> tuple[Sensor, str]:
+    """The sensor with another gain, and a note of it.
+
+    PAN gets the gain, too: made coarser alike, an MS that is the truth is as sharp as the PAN beside it, which is what
+    is wanted of a fused image at full resolution.
+
+    Raises:
+        DataError: the pair does not show its gain, or an input is damaged.
+    """
+    if gain == "measured":
+        blur = measure_blur(pair)
+        if blur is None or blur.explained < _TRUSTED:
+            why = "it is too small" if blur is None else f"only {blur.explained:.0%} of PAN are explained"
+            raise DataError(f"the MTF gain of MS cannot be measured: {why}", "give a number: --mtf-gain 0.3")
+        gain, found = _usable(blur.gain), ", measured"
+    else:
+        found = ""
+    bands = len(sensor.ms_mtf)
+    return (
+        replace(sensor, ms_mtf=(gain,) * bands, pan_mtf=gain),
+        f"MTF gain {gain:.2f} at Nyquist{found}, instead of {sum(sensor.ms_mtf) / bands:.2f} of {sensor.name}",
+    )
 
 
 def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:
@@ -62,15 +87,22 @@ def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:
     )
 
 
-def softness_note(pair: ScenePair) -> str:
-    """What learning from a smooth MS leads to; "" where it is not smooth, or that cannot be told."""
+def softness_note(pair: ScenePair, sensor: Sensor) -> str:
+    """What learning from a smooth MS leads to; "" where it is not, or is taken for smooth, or that cannot be told."""
+    if min(sensor.ms_mtf) < _SMOOTH:
+        return ""
     blur = measure_blur(pair)
     if blur is None or blur.explained < _TRUSTED or blur.gain >= _SMOOTH:
         return ""
     return (
         f"MS is smooth (MTF gain {blur.gain:.2f} at Nyquist): a network that learns from it makes its results as "
-        "smooth on the PAN grid; compare them with those of the base"
+        "smooth on the PAN grid; --mtf-gain measured keeps them as sharp as PAN"
     )
+
+
+def _usable(gain: float) -> float:
+    """Rounded, for the last bits may depend on the number of threads."""
+    return min(max(round(gain, 2), 0.01), 0.95)
 
 
 def _windows(pair: ScenePair) -> Iterator[Rect]:

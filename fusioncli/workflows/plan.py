@@ -29,8 +29,8 @@ from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows.auto import ANY_SENSOR, base_of, choose_method, elect
 from fusioncli.workflows.coregister import WARN_PX, Shift, apart, open_registered
 from fusioncli.workflows.memory import Budget, Resources, fit_memory
-from fusioncli.workflows.optics import blur_note, measure_blur, seen_by
-from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
+from fusioncli.workflows.optics import blur_note, measure_blur, seen_by, with_gain
+from fusioncli.workflows.requests import FuseRequest, MethodRequest, MtfGain, OutputRequest
 from fusioncli.workflows.spectra import read_pair_response, spectral_notes
 
 _LIKELY_FILL = 0.005
@@ -114,7 +114,7 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     model = _consistent(plain, sensor, pair, method.upsampler) if method.consistent else plain
     values = _values(output, pair)
     tiling, budget = cut_scene(pair, model, values.dtype, request.resources)
-    product = _product(request, pair, values, plain, sensor.name)
+    product = _product(request, pair, values, plain, sensor)
     check_options(product)
     check_writable(output.path, output.overwrite, int(product.bytes * _ROOM))
     choice = f"{why}; --method overrides" if why else ""
@@ -137,8 +137,26 @@ def cut_scene(
     return tiling, fit_memory(tiling, pair.bands, output_dtype, resources, held_bands)
 
 
-def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
-    """The named sensor, or the likeliest one, fitted to the bands; the sharper image of a cube says nothing of it."""
+def choose_sensor(name: str | None, pair: ScenePair, mtf_gain: MtfGain | None = None) -> tuple[Sensor, str]:
+    """The named sensor, or the likeliest one, fitted to the bands, and what was taken for granted.
+
+    Args:
+        name: of a preset, or None to guess; the sharper image of a cube says nothing of it.
+        pair: the aligned scene.
+        mtf_gain: instead of the sensor's.
+
+    Raises:
+        UsageError: unknown name.
+        DataError: as `with_gain`.
+    """
+    sensor, note = _preset(name, pair)
+    if mtf_gain is None:
+        return sensor, note
+    changed, how = with_gain(sensor, pair, mtf_gain)
+    return changed, "; ".join(filter(None, (note, how)))
+
+
+def _preset(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
     files = pair.ms.files if pair.cube else (*pair.ms.files, *pair.pan.files)
     paths = [file.path for file in files]
     bands = [band.name or band.colour.name for file in pair.ms.files for band in file.bands]
@@ -152,7 +170,7 @@ def choose_sensor(name: str | None, pair: ScenePair) -> tuple[Sensor, str]:
 def _optics(request: FuseRequest, pair: ScenePair) -> tuple[Sensor, Blur | None, list[str]]:
     """The sensor, with the gain that a cube shows where no other is known; what was measured; and notes of both."""
     named = request.method.sensor
-    sensor, note = choose_sensor(named, pair)
+    sensor, note = choose_sensor(named, pair, request.method.mtf_gain)
     if not request.pair.cube:
         return sensor, None, [note]
     blur = measure_blur(pair)
@@ -231,7 +249,7 @@ def _check_sensor(model: FusionModel | SceneMethod, sensor: Sensor) -> None:
 
 
 def _product(
-    request: FuseRequest, pair: ScenePair, values: OutputValues, model: FusionModel | SceneMethod, sensor: str
+    request: FuseRequest, pair: ScenePair, values: OutputValues, model: FusionModel | SceneMethod, sensor: Sensor
 ) -> Product:
     ms = pair.ms.files
     kept = {k: v for k, v in ms[0].tags.items() if not k.startswith(("STATISTICS_", "TIFFTAG_", "FUSION_"))}
@@ -239,7 +257,7 @@ def _product(
     provenance = {
         "FUSION_SOFTWARE": f"fusioncli {__version__}",
         "FUSION_METHOD": model.card.name,
-        "FUSION_SENSOR": sensor,
+        "FUSION_SENSOR": sensor.name,
         "FUSION_UPSAMPLER": model.card.upsampler or request.method.upsampler,
         "FUSION_GRID": f"{pair.alignment.verdict}, ratio {pair.alignment.gsd_ratio[0]:.6g}",
         f"FUSION_{coarse}": " ".join(Path(file.path).name for file in ms),
@@ -247,6 +265,8 @@ def _product(
     }
     if model.card.upsampler:  # it came with weights
         provenance["FUSION_WEIGHTS"] = model.card.origin
+    if request.method.mtf_gain is not None:
+        provenance["FUSION_MTF_GAIN"] = f"{sensor.ms_mtf[0]:.2f}"
     if request.method.consistent:
         provenance["FUSION_METHOD"] += ", consistent"
     return Product(

@@ -10,6 +10,9 @@ from typing import Literal
 from fusioncli.io.scene import PairRequest
 from fusioncli.workflows.memory import Resources
 
+MtfGain = float | Literal["measured"]
+"""MTF gain of the MS at its Nyquist frequency, against the PAN: a number, or what the pair itself shows."""
+
 
 @dataclass(frozen=True)
 class MethodRequest:
@@ -25,6 +28,7 @@ class MethodRequest:
         srf: table of the spectral responses of a cube's sharper image, or None to regress them.
         adapter: file of what training changed in the weights.
         consistent: correct the result until, degraded, it is the MS.
+        mtf_gain: instead of the sensor's.
     """
 
     name: str = "auto"
@@ -36,6 +40,7 @@ class MethodRequest:
     srf: Path | None = None
     adapter: Path | None = None
     consistent: bool = False
+    mtf_gain: MtfGain | None = None
 
 
 @dataclass(frozen=True)

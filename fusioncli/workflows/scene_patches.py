@@ -29,6 +29,7 @@ from fusioncli.workflows.coregister import open_registered
 from fusioncli.workflows.evaluate.protocol import CENTRED, EvalProtocol
 from fusioncli.workflows.optics import softness_note
 from fusioncli.workflows.plan import choose_sensor
+from fusioncli.workflows.requests import MtfGain
 from fusioncli.workflows.scene_windows import WindowCut, WindowedSet, cut_windows
 from fusioncli.workflows.selfcheck import LEAST_CELLS
 from fusioncli.workflows.simulate.areas import split
@@ -58,6 +59,7 @@ class SceneCut:
         overlap: how many patches a pixel of a small scene lies in, along either axis.
         windows_px: side of windows of the training ground at full resolution, MS px; 0 for none.
         held_out: keep ground out of the training; else, for scenes without room, all of it trains and validates.
+        mtf_gain: instead of the sensor's, where that is chosen here.
     """
 
     identity: Identity
@@ -70,6 +72,7 @@ class SceneCut:
     overlap: int = 2
     windows_px: int = 0
     held_out: bool = True
+    mtf_gain: MtfGain | None = None
 
 
 @dataclass(frozen=True)
@@ -199,9 +202,9 @@ def _open(pairs: Sequence[PairRequest], cut: SceneCut) -> tuple[list[PairSource]
         pair, _ = open_registered(files, cut.coregister)
         check_fits(cut.identity, cut.name, (pair.bands, pair.guide_bands), pair.alignment.ratio)
         known = cut.sensor
-        sensor, note = (known, "") if isinstance(known, Sensor) else choose_sensor(known, pair)
+        sensor, note = (known, "") if isinstance(known, Sensor) else choose_sensor(known, pair, cut.mtf_gain)
         sources.append(PairSource(pair, sensor, protocol, cut.identity.value_max, "", cube=files.cube))
-        notes += [*pair.notes, note, "" if files.cube else softness_note(pair)]
+        notes += [*pair.notes, note, "" if files.cube else softness_note(pair, sensor)]
     return sources, tuple(dict.fromkeys(filter(None, notes)))
 
 

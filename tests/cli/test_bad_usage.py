@@ -95,6 +95,12 @@ def test_malformed_pan_weights(misuse, text):
     misuse(f"--pan-weights takes one number of at least 0 per band, got '{text}'", "0.2,0.3", "--pan-weights", text)
 
 
+@pytest.mark.parametrize("text", ["0", "1", "-0.3", "30", "nan", "sharp", ""])
+def test_malformed_mtf_gain(misuse, text):
+    error = f"--mtf-gain takes a number between 0 and 1, or 'measured', got '{text}'"
+    misuse(error, "--mtf-gain measured", "--mtf-gain", text)
+
+
 def test_pan_weights_of_other_bands(misuse):
     misuse("3 PAN weights for 4 MS bands", "one number per band", "--pan-weights", "0.3,0.3,0.4")
 

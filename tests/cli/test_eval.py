@@ -153,6 +153,17 @@ def test_auto_for_cubes_is_the_one_that_fuses_them(fusion: Callable, make_pair: 
     assert [row["image"] for row in fusion("eval", *flags).json["rows"]] == [FAST_FOR_CUBES]
 
 
+def test_a_gain_beside_the_sensor(fusion: Callable, make_pair: Callable[..., Pair]) -> None:
+    """MS pixels are areas of PAN pixels here, and that is seen and stated; fusing by it agrees with the MS best."""
+    pair = make_pair((96, 96))
+    flags = ["eval", "--full-res", *pair.flags, "--method", "mtf-glp", "--bit-depth", 11, "--json", "--mtf-gain"]
+    known, assumed = (fusion(*flags, gain).json for gain in ("measured", 0.1))
+    assert known["mtf_gain"] == pytest.approx(0.62, abs=0.05)
+    assert assumed["mtf_gain"] == 0.1
+    assert any("at Nyquist, measured, instead of 0.30 of GENERIC" in note for note in known["notes"])
+    assert known["rows"][0]["values"]["R-ERGAS"] < assumed["rows"][0]["values"]["R-ERGAS"]
+
+
 def test_fused_files_at_full_resolution(fusion: Callable, make_pair: Callable[..., Pair], tmp_path: Path) -> None:
     pair = make_pair((24, 32))
     fusion("pansharpen", *pair.flags, "--method", "gsa", "-o", tmp_path / "gsa.tif")
@@ -187,6 +198,8 @@ def test_cube(fusion: Callable, make_pair: Callable[..., Pair]) -> None:
         (["--full-res", "--ms", "a", "--pan", "b", "--protocol", "matlab"], "no protocol is called 'matlab'"),
         (["--full-res", "--ms", "a", "--pan", "b", "--data-range", "1", "--bit-depth", "8"], "both state the peak"),
         (["--full-res", "--ms", "a", "--pan", "b", "--method", "gasa"], "no method is called 'gasa'"),
+        (["--full-res", "--ms", "a", "--pan", "b", "--mtf-gain", "7"], "--mtf-gain takes a number between 0 and 1"),
+        (["--data", "a.h5", "--mtf-gain", "0.2"], "--mtf-gain goes with --reduced-res and --full-res"),
     ],
 )
 def test_usage(fusion: Callable, arguments: list[str], message: str) -> None:

@@ -150,9 +150,9 @@ class TestResult:
 
 
 class TestPatches:
-    def cut(self, pair, **facts):
+    def cut(self, pair, mtf_gain=None, **facts):
         known = {"arch": "pnn", "bands": 4, "ratio": 4, "value_max": VALUE_MAX} | facts
-        cut = SceneCut(Identity.model_validate(known), "base.safetensors", 64)
+        cut = SceneCut(Identity.model_validate(known), "base.safetensors", 64, mtf_gain=mtf_gain)
         return cut_scenes((PairRequest((str(pair.ms),), str(pair.pan)),), cut, lambda *step: None)
 
     @pytest.mark.parametrize("upsampler", ["lanczos", "cubic", "interp23tap"])
@@ -170,8 +170,20 @@ class TestPatches:
         np.testing.assert_allclose(found.stacks["pan"][number], down.degrade(pan, (0.15,))[area], atol=0.01)
         np.testing.assert_allclose(found.stacks["lms"][number], up.upsample(low)[area], atol=0.02)
 
+    def test_a_gain_of_ones_own_makes_both_coarser_alike(self, tmp_path):
+        pair = write_scene(tmp_path, (224, 128))
+        found = self.cut(pair, mtf_gain=0.1)
+        ms, pan = (torch.from_numpy(pixels(path)[None].astype("float64")) for path in (pair.ms, pair.pan))
+        area = (0, slice(None), slice(32, 96), slice(32, 96))
+        images = found.training.stacks
+        number = next(i for i in range(len(found.training)) if (images["gt"][i] == ms[area].numpy()).all())
+        down = CentredSampling(4, 4.0)
+        np.testing.assert_allclose(images["ms"][number], down.degrade(ms, (0.1,) * 4)[0, :, 8:24, 8:24], atol=0.01)
+        np.testing.assert_allclose(images["pan"][number], down.degrade(pan, (0.1,))[area], atol=0.01)
+        assert "MTF gain 0.10 at Nyquist, instead of 0.30 of GENERIC" in found.notes[-1]
+
     def test_what_a_smooth_ms_leads_to_is_said(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("fusioncli.workflows.scene_patches.softness_note", lambda pair: "MS is smooth")
+        monkeypatch.setattr("fusioncli.workflows.scene_patches.softness_note", lambda *_: "MS is smooth")
         assert "MS is smooth" in self.cut(write_scene(tmp_path, (224, 128))).notes
 
     def test_validation_lies_apart(self, tmp_path):

@@ -18,7 +18,7 @@ from fusioncli.io.scene import PairRequest, ScenePair, open_pair
 from fusioncli.models.hyperspectral.blur import Blur
 from fusioncli.workflows import optics
 from fusioncli.workflows.coregister import find_shift, open_registered
-from fusioncli.workflows.optics import blur_note, measure_blur, seen_by, softness_note
+from fusioncli.workflows.optics import blur_note, measure_blur, seen_by, softness_note, with_gain
 from fusioncli.workflows.plan import plan_fusion
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 
@@ -193,13 +193,30 @@ def test_learning_from_a_smooth_ms_is_warned_of(tmp_path: Path, gain: float, smo
     ms = noisy(cube_of(scene, 4, gain, (0, 0)), 0.01).astype("float32")
     ms_path = write_raster(tmp_path / "ms.tif", ms, FINE @ Affine.scale(4))
     pan_path = write_raster(tmp_path / "pan.tif", guide_of(scene).astype("float32"), FINE)
-    note = softness_note(open_pair(PairRequest((str(ms_path),), (str(pan_path),), cube=True)))
+    pair = open_pair(PairRequest((str(ms_path),), (str(pan_path),), cube=True))
+    generic = SENSORS["GENERIC"].for_bands(12)
+    note = softness_note(pair, generic)
     assert bool(note) == smooth
     if smooth:
         assert note.startswith(f"MS is smooth (MTF gain {gain:.2f} at Nyquist)")
+    measured, how = with_gain(generic, pair, "measured")
+    assert measured.ms_mtf == pytest.approx((gain,) * 12, abs=0.011)
+    assert measured.pan_mtf == measured.ms_mtf[0]
+    assert how == f"MTF gain {measured.pan_mtf:.2f} at Nyquist, measured, instead of 0.30 of GENERIC"
+    assert softness_note(pair, measured) == ""
 
 
 def test_nothing_is_warned_of_where_nothing_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for found in (None, replace(FOUND, gain=0.05, explained=0.5)):
         monkeypatch.setattr(optics, "measure_blur", lambda pair, found=found: found)
-        assert softness_note(None) == ""  # pyright: ignore[reportArgumentType] - not looked at
+        generic = SENSORS["GENERIC"].for_bands(5)
+        assert softness_note(None, generic) == ""  # pyright: ignore[reportArgumentType] - not looked at
+        with pytest.raises(DataError, match="the MTF gain of MS cannot be measured: ") as caught:
+            with_gain(generic, None, "measured")  # pyright: ignore[reportArgumentType] - not looked at
+        assert caught.value.hint == "give a number: --mtf-gain 0.3"
+
+
+def test_a_gain_that_is_given_is_not_measured() -> None:
+    changed, how = with_gain(find_sensor("QB"), None, 0.2)  # pyright: ignore[reportArgumentType] - not looked at
+    assert (changed.ms_mtf, changed.pan_mtf, changed.name) == ((0.2,) * 4, 0.2, "QB")
+    assert how == "MTF gain 0.20 at Nyquist, instead of 0.29 of QB"

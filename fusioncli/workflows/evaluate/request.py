@@ -14,6 +14,7 @@ from fusioncli.workflows.evaluate.peak import Peak
 from fusioncli.workflows.evaluate.protocol import CENTRED, EvalProtocol
 from fusioncli.workflows.evaluate.report import software
 from fusioncli.workflows.memory import Resources, available_cores
+from fusioncli.workflows.requests import MtfGain
 from fusioncli.workflows.workers import Progress
 
 _FIXED_MB = 420  # interpreter, torch and GDAL before any pixel
@@ -99,6 +100,7 @@ class PairEvaluation:
         methods: names of fusion methods, or () for the whole catalogue.
         fused: images of the pair that were fused before; measured instead of methods.
         settings: how.
+        mtf_gain: instead of the sensor's.
     """
 
     pair: PairRequest
@@ -106,6 +108,7 @@ class PairEvaluation:
     methods: tuple[str, ...] = ()
     fused: tuple[str, ...] = ()
     settings: EvalSettings = field(default_factory=EvalSettings)
+    mtf_gain: MtfGain | None = None
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class SceneJob:
             UsageError: unknown sensor, or a peak that nobody states.
         """
         pair = open_pair(request.pair)
-        sensor, note = choose_sensor(request.sensor, pair)
+        sensor, note = choose_sensor(request.sensor, pair, request.mtf_gain)
         peak = find_peak(request.settings.peak, pair.ms.files[0], sensor)
         return cls(request, pair, sensor, peak, tuple(filter(None, (*pair.notes, note, peak.note))))
 
@@ -59,8 +59,9 @@ class SceneJob:
 
     def facts(self, mode: str, border_px: int) -> dict[str, Any]:
         """What every output states."""
-        grid = {"sensor": self.sensor.name, "grid": str(self.pair.alignment.verdict)}
-        return self.request.settings.facts(mode, self.ratio, border_px, self.peak) | grid
+        gain = None if self.request.mtf_gain is None else self.sensor.ms_mtf[0]
+        scene = {"sensor": self.sensor.name, "mtf_gain": gain, "grid": str(self.pair.alignment.verdict)}
+        return self.request.settings.facts(mode, self.ratio, border_px, self.peak) | scene
 
     def yardstick(self, suite: str, progress: Progress) -> Yardstick:
         """A suite for this pair."""
