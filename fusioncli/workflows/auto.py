@@ -63,8 +63,9 @@ def elect(
 ) -> tuple[str, str]:
     """The method that does best on a few windows of the scene at reduced resolution, and a sentence that says so.
 
-    Classical methods stand against all packaged and cached weights that fit the scene. Nothing is compared where the
-    upsampler has the reference toolbox's phase, which the degraded scene has not.
+    Classical methods stand against all packaged and cached weights that fit the scene. Where it is too small to tell,
+    the packaged ones are taken, which did best on pieces of real scenes as small (docs/results.md). Nothing is compared
+    where the upsampler has the reference toolbox's phase, which the degraded scene has not.
 
     Args:
         pair: the aligned scene.
@@ -81,7 +82,9 @@ def elect(
     names = [*_CLASSICAL, *map(str, fitting_weights(pair.bands, pair.alignment.ratio, sensor.name))]
     scores = check(pair, sensor, {name: build(name) for name in names})
     if not scores or isinf(scores[0].ergas):
-        return FAST, f"method {FAST}: the scene is too small or too full of gaps to compare methods on it"
+        packaged = [name for name in names if Path(name).parent == PACKAGED]
+        name = FAST if scores or not packaged else packaged[0]
+        return name, f"method {Path(name).stem}: the scene is too small or too full of gaps to compare methods on it"
     best, *others = (f"{Path(score.method).stem} {score.ergas:.4g}" for score in scores)
     return scores[0].method, (
         f"method {best.replace(' ', ': expected ERGAS ')}, the least of windows at reduced resolution "

@@ -2,6 +2,7 @@
 
 import json
 import re
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from fusioncli.models.weights import save_weights
 from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows import selfcheck
 from fusioncli.workflows.plan import choose_sensor
-from fusioncli.workflows.selfcheck import compare, compare_once, windows
+from fusioncli.workflows.selfcheck import Score, compare, compare_once, windows
 
 METHODS = ("exp", "mtf-glp-fs", "gsa", "brovey")
 
@@ -156,10 +157,23 @@ def auto_note(job):
     return next(note for note in job.notes if "--method overrides" in note)
 
 
-def test_a_scene_too_small_to_tell_gets_the_fast_method(tmp_path):
+def test_a_scene_too_small_to_tell_gets_what_does_best_on_others(tmp_path):
+    job = plan(plain(tmp_path, 5, 5), "auto")
+    assert job.model.card.name == "refiner"
+    assert auto_note(job).startswith("method generic-pansharpen-x4: the scene is too small or too full of gaps")
+
+
+def test_without_packaged_weights_that_is_the_fast_method(tmp_path, monkeypatch):
+    monkeypatch.setattr("fusioncli.workflows.auto.PACKAGED", tmp_path / "none")
     job = plan(plain(tmp_path, 5, 5), "auto")
     assert job.model.card.name == "mtf-glp-fs"
     assert "too small or too full of gaps" in auto_note(job)
+
+
+def test_a_scene_without_contrast_gets_the_fast_method(tmp_path, monkeypatch):
+    """Every method failed on it."""
+    monkeypatch.setattr(selfcheck, "compare", lambda *_: [Score("gsa", inf, inf)])
+    assert plan(plain(tmp_path), "auto").model.card.name == "mtf-glp-fs"
 
 
 def test_the_toolbox_phase_is_not_compared(tmp_path, fusion):
