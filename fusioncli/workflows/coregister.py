@@ -16,7 +16,7 @@ from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.scene import PairRequest, ScenePair, open_pair
 from fusioncli.ops.sampling import CentredSampling
-from fusioncli.workflows.optics import measure_blur
+from fusioncli.workflows.optics import UNTOLD, measure_blur
 
 WARN_PX = 0.5
 _CLEARLY_APART_PX = 1.0
@@ -118,7 +118,7 @@ def _cube_shift(pair: ScenePair) -> Shift:
     blur = measure_blur(pair)
     if blur is None:
         raise DataError(
-            "the shift between MS and PAN cannot be measured: too few pixels, no texture, or other ground",
+            f"the shift between MS and PAN cannot be measured: {UNTOLD}",
             "use a larger scene, or align the rasters by hand",
         )
     return Shift(blur.rows_px, blur.cols_px, blur.error_px, 1)

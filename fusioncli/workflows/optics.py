@@ -20,6 +20,8 @@ _WINDOW_PX, _LEAST_CELLS, _MOST_CELLS = 288, 12, 48
 _TRUSTED = 0.9  # of the guide's variance explained: with less, noise of the guide passes for blur of the cube
 _SMOOTH = 0.15  # gain of an MS that was resampled on its way to the user; instruments have more
 _UNKNOWN_SENSOR = "GENERIC"
+UNTOLD = "too few pixels, no texture, or other ground"
+"""Why shift and blur of a pair cannot be told."""
 
 
 def measure_blur(pair: ScenePair) -> Blur | None:
@@ -54,18 +56,11 @@ def with_gain(sensor: Sensor, pair: ScenePair, gain: MtfGain) -> tuple[Sensor, s
     Raises:
         DataError: the pair does not show its gain, or an input is damaged.
     """
-    if gain == "measured":
-        blur = measure_blur(pair)
-        if blur is None or blur.explained < _TRUSTED:
-            why = "it is too small" if blur is None else f"only {blur.explained:.0%} of PAN are explained"
-            raise DataError(f"the MTF gain of MS cannot be measured: {why}", "give a number: --mtf-gain 0.3")
-        gain, found = _usable(blur.gain), ", measured"
-    else:
-        found = ""
+    used, how = (_shown_gain(pair), ", measured") if gain == "measured" else (gain, "")
     bands = len(sensor.ms_mtf)
     return (
-        replace(sensor, ms_mtf=(gain,) * bands, pan_mtf=gain),
-        f"MTF gain {gain:.2f} at Nyquist{found}, instead of {sum(sensor.ms_mtf) / bands:.2f} of {sensor.name}",
+        replace(sensor, ms_mtf=(used,) * bands, pan_mtf=used),
+        f"MTF gain {used:.2f} at Nyquist{how}, instead of {sum(sensor.ms_mtf) / bands:.2f} of {sensor.name}",
     )
 
 
@@ -78,7 +73,7 @@ def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:
         used: with the gain of the job.
     """
     if blur is None:
-        return "point spread and shift of MS against PAN cannot be told: too few pixels, no texture, or other ground"
+        return f"point spread and shift of MS against PAN cannot be told: {UNTOLD}"
     gain = sum(sensor.ms_mtf) / len(sensor.ms_mtf)
     fate = f"{gain:.2f} of {sensor.name} is used" if used is sensor else f"used instead of {gain:.2f} of {sensor.name}"
     return (
@@ -98,6 +93,15 @@ def softness_note(pair: ScenePair, sensor: Sensor) -> str:
         f"MS is smooth (MTF gain {blur.gain:.2f} at Nyquist): a network that learns from it makes its results as "
         "smooth on the PAN grid; --mtf-gain measured keeps them as sharp as PAN"
     )
+
+
+def _shown_gain(pair: ScenePair) -> float:
+    """The gain that a pair shows (DataError: it shows none)."""
+    blur = measure_blur(pair)
+    if blur is None or blur.explained < _TRUSTED:
+        why = UNTOLD if blur is None else f"only {blur.explained:.0%} of PAN are explained"
+        raise DataError(f"the MTF gain of MS cannot be measured: {why}", "give a number: --mtf-gain 0.3")
+    return _usable(blur.gain)
 
 
 def _usable(gain: float) -> float:
