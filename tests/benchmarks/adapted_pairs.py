@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -70,6 +71,7 @@ def halves(pair: Path, folder: Path) -> tuple[Half, Half]:
 def fitted(half: Half, sensor: str, base: Path, minutes: float) -> tuple[Path, float]:
     """The adapter of a half, and the seconds that it took (0 if it was there)."""
     path, start = half.ms.with_name(f"{half.ms.stem}_{base.stem}.safetensors"), time.perf_counter()
+    shutil.copy(base, path.parent)  # where the adapter is looked at, its base is looked for
     if path.is_file():
         return path, 0.0
     fusion("finetune", *_flags(half, sensor), "--base", base, "-o", path, "--minutes", minutes, "-q")
