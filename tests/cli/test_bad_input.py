@@ -292,6 +292,15 @@ def test_cmyk_tag_does_not_change_the_bands(make_pair, fusion, tmp_path):
         assert "SOURCE_COLOR_SPACE" not in dataset.tags(ns="IMAGE_STRUCTURE")
 
 
+def test_a_gain_that_the_pair_does_not_show(make_pair, refuse, tmp_path):
+    """PAN of other ground."""
+    pair = make_pair()
+    noise = np.random.default_rng(0).integers(100, 2000, samples_of(pair.pan).shape).astype("uint16")
+    other = write_raster(tmp_path / "other.tif", noise, FINE)
+    flags = ["--method", "mtf-glp", "--mtf-gain", "measured"]
+    refuse(replace(pair, pan=other), "the MTF gain of MS cannot be measured: ", "give a number: --mtf-gain 0.3", *flags)
+
+
 def test_ignoring_georeferencing_gets_past_it(make_pair, fusion, tmp_path):
     """The way out that the hints of four refusals name: bogus, contradictory, one-sided, and control points."""
     pair = make_pair()

@@ -57,6 +57,18 @@ class TestFinetune:
         assert "validation: ERGAS " in outcome.stderr and " -> " in outcome.stderr
         assert next(line for line in outcome.stderr.splitlines() if line.startswith("step ")).startswith("step 0 ")
 
+    def test_a_gain_of_ones_own(self, fusion, scene):
+        """Learned with, on the way to a product too; what is learned is another thing than with the sensor's."""
+        learn = ["--mtf-gain", "0.1", *STEPS]
+        said = "MTF gain 0.10 at Nyquist, instead of 0.30 of GENERIC"
+        outcome = fusion("finetune", *scene, "--base", "base.safetensors", "-o", "new.safetensors", *learn)
+        assert outcome.code == 0 and said in outcome.stderr
+        assert Path("new.safetensors").read_bytes() != Path("scene.safetensors").read_bytes()
+        adapt = ["--weights", "base.safetensors", "--adapt", "--save-adapter", "kept.safetensors", "-o", "fused.tif"]
+        outcome = fusion("pansharpen", *scene, *adapt, *learn)
+        assert outcome.code == 0 and said in outcome.stderr
+        assert Path("kept.safetensors").read_bytes() == Path("new.safetensors").read_bytes()
+
     def test_json_and_quiet(self, fusion, scene, tmp_path):
         flags = [*scene, "--base", "base.safetensors", "-o", "new.safetensors", *STEPS, "--json", "-q"]
         outcome = fusion("finetune", *flags)

@@ -105,6 +105,17 @@ def test_provenance(described_pair, fusion, tmp_path):
     }
 
 
+def test_provenance_of_the_gain(make_pair, fusion, tmp_path):
+    """The user's own; it is what the method fuses with."""
+    pair, flags = make_pair(), ("--method", "mtf-glp")
+    assumed = fused(fusion, pair, tmp_path / "assumed.tif", *flags)
+    given = {gain: fused(fusion, pair, tmp_path / f"{gain}.tif", *flags, "--mtf-gain", gain) for gain in ("0.3", "0.1")}
+    assert (given["0.3"] == assumed).all() and (given["0.1"] != assumed).any()
+    for name, tag in (("assumed", None), ("0.3", "0.30"), ("0.1", "0.10")):
+        with rasterio.open(tmp_path / f"{name}.tif") as dataset:
+            assert dataset.tags().get("FUSION_MTF_GAIN") == tag
+
+
 def test_cloud_optimized_by_default(make_pair, fusion, tmp_path):
     fused(fusion, make_pair(shape=(140, 150)), tmp_path / "fused.tif")
     with rasterio.open(tmp_path / "fused.tif") as dataset:
