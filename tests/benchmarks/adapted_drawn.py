@@ -11,15 +11,13 @@ scenes, as a Markdown table.
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import torch
+from adapted_pairs import fusion
 from affine import Affine
 from smooth_and_sharp import Shown, draw, figures
 from torch import Tensor
@@ -39,27 +37,27 @@ def write(path: Path, image: Tensor, transform: Affine) -> None:
         dataset.write(image[0].numpy())
 
 
-def fused(folder: Path, base: Path, flags: Sequence[str] | None, common: Sequence[str]) -> Tensor:
-    """The pair of a folder through the packaged weights, fitted to it unless the flags are None."""
-    fusion, weights = str(Path(sys.executable).parent / "fusion"), ["--weights", str(base)]
-    pair = ["--ms", "ms.tif", "--pan", "pan.tif", "-q", *common[:2]]
-    if flags is not None:
-        learn = ["--base", str(base), "-o", "scene.safetensors", "--overwrite", *common[2:], *flags]
-        subprocess.run([fusion, "finetune", *pair, *learn], check=True, cwd=folder)
-        weights += ["--adapter", "scene.safetensors"]
-    subprocess.run([fusion, "pansharpen", *pair, *weights, "-o", "fused.tif", "--overwrite"], check=True, cwd=folder)
-    with rasterio.open(folder / "fused.tif") as dataset:
+def fused(folder: Path, base: Path, learn: Sequence[object] | None, threads: int) -> Tensor:
+    """The pair of a folder through the packaged weights, fitted to it unless there is nothing to learn with."""
+    pair = ["--ms", folder / "ms.tif", "--pan", folder / "pan.tif", "--threads", threads, "--overwrite", "-q"]
+    weights, product = ["--weights", base], folder / "fused.tif"
+    if learn is not None:
+        adapter = folder / "scene.safetensors"
+        fusion("finetune", *pair, "--base", base, "-o", adapter, *learn)
+        weights += ["--adapter", adapter]
+    fusion("pansharpen", *pair, *weights, "-o", product)
+    with rasterio.open(product) as dataset:
         return torch.from_numpy(dataset.read())[None]
 
 
-def of_scene(scene: Shown, folder: Path, common: Sequence[str]) -> Iterator[tuple[float, float, float]]:
+def of_scene(scene: Shown, folder: Path, steps: int, threads: int) -> Iterator[tuple[float, float, float]]:
     """ERGAS, SAM and sharpness of each way."""
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "ms.tif", scene.ms, FINE @ Affine.scale(RATIO))
     write(folder / "pan.tif", scene.pan, FINE)
-    base = Path(shutil.copy(packaged_weights(RATIO), folder)).resolve()
     for flags in WAYS.values():
-        yield figures(fused(folder, base, flags, common), scene.truth, RATIO)
+        learn = None if flags is None else ["--steps", steps, *flags]
+        yield figures(fused(folder, packaged_weights(RATIO), learn, threads), scene.truth, RATIO)
 
 
 def main() -> None:
@@ -71,11 +69,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    common = ["--threads", str(options.threads), "--steps", str(options.steps)]
     columns = []
     for gain in options.gains:
         scenes = {number: draw(number, gain, RATIO, SIDE_PX) for number in range(options.scenes)}
-        found = [list(of_scene(scene, options.workdir / f"{gain}-{n}", common)) for n, scene in scenes.items()]
+        found = [
+            list(of_scene(scene, options.workdir / f"{gain}-{number}", options.steps, options.threads))
+            for number, scene in scenes.items()
+        ]
         columns.append(np.mean(found, 0))
     print("| ERGAS / SAM / sharpness | " + " | ".join(f"gain {gain:g}" for gain in options.gains) + " |")
     print("|---" * (len(columns) + 1) + "|")

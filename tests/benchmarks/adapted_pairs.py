@@ -40,7 +40,7 @@ INDICES = {"ERGAS": min, "SAM": min, "Q2n": max}
 Figures = Mapping[str, Mapping[str, float]]
 
 
-class Half(NamedTuple):
+class Pair(NamedTuple):
     """Two files."""
 
     ms: Path
@@ -53,10 +53,10 @@ def fusion(*arguments: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def halves(pair: Path, folder: Path) -> tuple[Half, Half]:
+def halves(pair: Path, folder: Path) -> tuple[Pair, Pair]:
     """The upper and the lower half, as files."""
     folder.mkdir(parents=True, exist_ok=True)
-    upper, lower = (Half(folder / f"{part}_ms.tif", folder / f"{part}_pan.tif") for part in ("upper", "lower"))
+    upper, lower = (Pair(folder / f"{part}_ms.tif", folder / f"{part}_pan.tif") for part in ("upper", "lower"))
     for place, name in enumerate(("ms.tif", "pan.tif")):
         with rasterio.open(pair / name) as whole:
             middle = whole.height // 2
@@ -68,7 +68,7 @@ def halves(pair: Path, folder: Path) -> tuple[Half, Half]:
     return upper, lower
 
 
-def fitted(half: Half, sensor: str, base: Path, minutes: float) -> tuple[Path, float]:
+def fitted(half: Pair, sensor: str, base: Path, minutes: float) -> tuple[Path, float]:
     """The adapter of a half, and the seconds that it took (0 if it was there)."""
     path, start = half.ms.with_name(f"{half.ms.stem}_{base.stem}.safetensors"), time.perf_counter()
     shutil.copy(base, path.parent)  # where the adapter is looked at, its base is looked for
@@ -78,14 +78,14 @@ def fitted(half: Half, sensor: str, base: Path, minutes: float) -> tuple[Path, f
     return path, time.perf_counter() - start
 
 
-def measured(half: Half, sensor: str, methods: Sequence[object]) -> Figures:
-    """Indices of each method on a half."""
+def measured(pair: Pair, sensor: str, methods: Sequence[object]) -> Figures:
+    """Indices of each method on a pair."""
     chosen = [flag for method in methods for flag in ("--method", method)]
-    rows = json.loads(fusion("eval", "--reduced-res", *_flags(half, sensor), *chosen, "--json", "-q"))["rows"]
+    rows = json.loads(fusion("eval", "--reduced-res", *_flags(pair, sensor), *chosen, "--json", "-q"))["rows"]
     return {row["image"]: row["values"] for row in rows}
 
 
-def _flags(half: Half, sensor: str) -> tuple[object, ...]:
+def _flags(half: Pair, sensor: str) -> tuple[object, ...]:
     return "--ms", half.ms, "--pan", half.pan, "--sensor", sensor
 
 

@@ -11,32 +11,21 @@ and on how many pieces its ERGAS is more than 2 % above the lowest of a classica
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import rasterio
+from adapted_pairs import SENSORS, Pair, measured
 
 RATIO, SEED = 4, 0
-SENSORS = {
-    "sn6_wv2_1": ["--sensor", "WV2"],
-    "cpe_cropland": ["--sensor", "SPOT6"],
-    "cpe_urban": ["--sensor", "PLEIADES"],
-    "pnn_ik": ["--sensor", "IKONOS"],
-    "pnn_ge1": ["--sensor", "GE1"],
-    "dgif_3": ["--bit-depth", "11"],
-    "qb_full": ["--sensor", "QB"],
-}
 CLASSICAL = ("mtf-glp-fs", "mtf-glp-hpm", "gsa", "bt-h", "bdsd-pc")
 METHODS = (*CLASSICAL, "refiner")
 
 
-def pieces(pair: Path, side: int, count: int, rng: np.random.Generator, folder: Path) -> Iterator[None]:
-    """Write one piece after the other to ms.tif and pan.tif."""
+def pieces(pair: Path, side: int, count: int, rng: np.random.Generator, folder: Path) -> Iterator[Pair]:
+    """Write one piece after the other to the same two files."""
     images = {name: (rasterio.open(pair / name).read(), scale) for name, scale in (("ms.tif", 1), ("pan.tif", RATIO))}
     rows, cols = images["ms.tif"][0].shape[1:]
     for _ in range(count):
@@ -47,17 +36,7 @@ def pieces(pair: Path, side: int, count: int, rng: np.random.Generator, folder: 
             profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": piece.dtype}
             with rasterio.open(folder / name, "w", **profile) as dataset:
                 dataset.write(piece)
-        yield
-
-
-def figures(folder: Path, sensor: list[str]) -> list[tuple[float, float]]:
-    """ERGAS and SAM of each method."""
-    fusion, files = str(Path(sys.executable).parent / "fusion"), ["--ms", "ms.tif", "--pan", "pan.tif"]
-    methods = [flag for method in METHODS for flag in ("--method", method)]
-    command = [fusion, "eval", "--reduced-res", *files, *sensor, *methods, "--json", "-q"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
-    rows = {row["image"]: row["values"] for row in json.loads(said.stdout)["rows"]}
-    return [(rows[method]["ERGAS"], rows[method]["SAM"]) for method in METHODS]
+        yield Pair(folder / "ms.tif", folder / "pan.tif")
 
 
 def main() -> None:
@@ -69,15 +48,13 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(SEED)
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        found = np.array(
-            [
-                figures(folder, sensor)
-                for pair, sensor in SENSORS.items()
-                for _ in pieces(options.data / "pairs" / pair, options.side, options.pieces, rng, folder)
-            ]
-        )
-    ratio, ergas = (found / found[:, :1]).mean(0), found[..., 0]
+        folder, found = Path(name), []
+        for pair, sensor in {"sn6_wv2_1": "WV2", **SENSORS}.items():
+            for piece in pieces(options.data / "pairs" / pair, options.side, options.pieces, rng, folder):
+                rows = measured(piece, sensor, METHODS)
+                found.append([(rows[method]["ERGAS"], rows[method]["SAM"]) for method in METHODS])
+    figures = np.array(found)
+    ratio, ergas = (figures / figures[:, :1]).mean(0), figures[..., 0]
     behind = (ergas > 1.02 * ergas[:, : len(CLASSICAL)].min(1, keepdims=True)).sum(0)
     print(f"| {len(found)} pieces | ERGAS | SAM | more than 2 % above the best classical ERGAS |\n|---|---:|---:|---:|")
     for method, (error, angle), count in zip(METHODS, ratio, behind, strict=True):
