@@ -3,7 +3,8 @@
 Iterative back-projection adds `upsample(ms - degrade(fused))` again and again (Irani and Peleg, CVGIP 53(3), 1991).
 Each round leaves the share `1 - k` of an error, `k` the response of `degrade(upsample(·))`, so that the rounds add up
 to `upsample(ms - degrade(fused))` with 1/k applied on the MS grid. That sum is taken here at once: ten rounds at ratio
-4 reach 240 PAN px and leave a thirtieth of the error, the sum reaches 60 and leaves less than a hundredth.
+4 reach 240 PAN px and leave a thirtieth of the error, the sum reaches 60 and leaves less than a hundredth. The first
+round alone takes out what is coarse and leaves most of the noise of the MS.
 """
 
 from __future__ import annotations
@@ -35,21 +36,31 @@ class BackProjection:
     Attributes:
         sampling: of the scene.
         gains: MTF gain of each MS band at Nyquist.
+        exact: all rounds, so that the result degrades to the MS; else the first.
     """
 
     sampling: Sampling
     gains: tuple[float, ...]
+    exact: bool = True
 
     @property
     def reach_px(self) -> int:
         """How far, in PAN px, a corrected pixel looks at fused ones and at the MS."""
-        inverse_px = max(_inverse(self.sampling, gain).reach for gain in self.gains) * self.sampling.ratio
-        return self.sampling.reach_px(*self.gains) + inverse_px
+        reach_px = self.sampling.reach_px(*self.gains)
+        if not self.exact:
+            return reach_px
+        return reach_px + max(_inverse(self.sampling, gain).reach for gain in self.gains) * self.sampling.ratio
+
+    def longer(self, rule: Rule) -> Rule:
+        """A model's rule with the reach of its corrected results; rules without a reach stay."""
+        return replace(rule, reach_px=rule.reach_px + self.reach_px) if isinstance(rule, Exact | Whole) else rule
 
     def correct(self, fused: Tensor, ms: Tensor) -> Tensor:
-        """Fused (N, B, H, W), DN, changed in place so that it degrades to ms (N, B, h, w), DN."""
+        """Fused (N, B, H, W), DN, changed in place so that it degrades to ms (N, B, h, w), DN, or nearly so."""
         error = ms - self.sampling.degrade(fused, self.gains)
-        return fused.add_(self.sampling.upsample(per_gain(error, self.gains, self._undone)))
+        if self.exact:
+            error = per_gain(error, self.gains, self._undone)
+        return fused.add_(self.sampling.upsample(error))
 
     def _undone(self, error: Tensor, gain: float) -> Tensor:
         sizes = error.shape[-2], error.shape[-1]
@@ -123,12 +134,7 @@ def consistent(
 
 
 def _card(card: Card, correction: BackProjection) -> Card:
-    return replace(card, name=f"{card.name}, consistent", rule=_longer(card.rule, correction.reach_px))
-
-
-def _longer(rule: Rule, px: int) -> Rule:
-    """A rule with more reach; those without one stay."""
-    return replace(rule, reach_px=rule.reach_px + px) if isinstance(rule, Exact | Whole) else rule
+    return replace(card, name=f"{card.name}, consistent", rule=correction.longer(card.rule))
 
 
 @lru_cache(maxsize=64)

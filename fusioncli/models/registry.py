@@ -13,6 +13,7 @@ from fusioncli.models.classical.brovey import Brovey, BroveyHaze
 from fusioncli.models.classical.interpolation import Interpolation
 from fusioncli.models.classical.pyramid import Additive, FullScale, Modulated, ModulatedRegressed
 from fusioncli.models.classical.substitution import GramSchmidt, GramSchmidtAdaptive
+from fusioncli.models.consistent import BackProjection
 from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.models.hyperspectral.cnmf import CoupledUnmixing
 from fusioncli.models.hyperspectral.detail import HyperDetail
@@ -68,7 +69,10 @@ def build(
         name = str(packaged_weights(sampling.ratio))
     if name.endswith(WEIGHTS_SUFFIX):
         trained = load_trained(Path(name), len(optics.ms_mtf), sampling, base=base, guide_bands=guide_bands)
-        return SceneRefiner(trained) if trained.identity.model().options.starts_classical else trained
+        if not trained.identity.model().options.starts_classical:
+            return trained
+        correction = None if sampling.literal else BackProjection(sampling, optics.ms_mtf, exact=False)
+        return SceneRefiner(trained, correction)
     if name not in _CLASSES:
         raise UsageError(f"{name} is a network and needs weights", f"train them (fusion train) and give {_WAYS}")
     return _CLASSES[name](sampling, optics)

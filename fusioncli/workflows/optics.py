@@ -12,12 +12,15 @@ from fusioncli.core.sensors import Sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.scene import ScenePair
+from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.models.hyperspectral.blur import MARGIN_CELLS, Blur, View, fit_blur
+from fusioncli.models.refiner.scene import SceneRefiner
 from fusioncli.workflows.requests import MtfGain
 
 _PER_SIDE = 3
 _WINDOW_PX, _LEAST_CELLS, _MOST_CELLS = 288, 12, 48
 _TRUSTED = 0.9  # of the guide's variance explained: with less, noise of the guide passes for blur of the cube
+_ALIKE = 0.2  # of the sensor's gain: measured ones are as far off, being gains against a PAN that is blurred, too
 _SMOOTH = 0.15  # gain of an MS that was resampled on its way to the user; instruments have more
 _UNKNOWN_SENSOR = "GENERIC"
 UNTOLD = "too few pixels, no texture, or other ground"
@@ -57,11 +60,31 @@ def with_gain(sensor: Sensor, pair: ScenePair, gain: MtfGain) -> tuple[Sensor, s
         DataError: the pair does not show its gain, or an input is damaged.
     """
     used, how = (_shown_gain(pair), ", measured") if gain == "measured" else (gain, "")
-    bands = len(sensor.ms_mtf)
     return (
-        replace(sensor, ms_mtf=(used,) * bands, pan_mtf=used),
-        f"MTF gain {used:.2f} at Nyquist{how}, instead of {sum(sensor.ms_mtf) / bands:.2f} of {sensor.name}",
+        replace(sensor, ms_mtf=(used,) * len(sensor.ms_mtf), pan_mtf=used),
+        f"MTF gain {used:.2f} at Nyquist{how}, instead of {_mean_gain(sensor):.2f} of {sensor.name}",
     )
+
+
+def by_shown_gain(
+    model: FusionModel | SceneMethod, sensor: Sensor, pair: ScenePair
+) -> tuple[FusionModel | SceneMethod, str]:
+    """The model, if it corrects its results by the MS, with the gain that the pair shows, and a note of it.
+
+    The sensor's gain stays where the pair shows none, or one that is hardly another.
+
+    Raises:
+        DataError: an input is damaged.
+    """
+    if not isinstance(model, SceneRefiner) or model.correction is None:
+        return model, ""
+    blur, gain = measure_blur(pair), _mean_gain(sensor)
+    if blur is None or blur.explained < _TRUSTED or abs(blur.gain - gain) <= _ALIKE * gain:
+        return model, ""
+    shown = _usable(blur.gain)
+    correction = replace(model.correction, gains=(shown,) * len(sensor.ms_mtf))
+    note = f"MTF gain of MS {shown:.2f} at Nyquist, measured, not {gain:.2f} of {sensor.name}: corrected by that"
+    return replace(model, correction=correction), note
 
 
 def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:
@@ -74,7 +97,7 @@ def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:
     """
     if blur is None:
         return f"point spread and shift of MS against PAN cannot be told: {UNTOLD}"
-    gain = sum(sensor.ms_mtf) / len(sensor.ms_mtf)
+    gain = _mean_gain(sensor)
     fate = f"{gain:.2f} of {sensor.name} is used" if used is sensor else f"used instead of {gain:.2f} of {sensor.name}"
     return (
         f"MS against PAN: to be moved by {blur.rows_px:+.2f} rows and {blur.cols_px:+.2f} columns of PAN px, "
@@ -93,6 +116,10 @@ def softness_note(pair: ScenePair, sensor: Sensor) -> str:
         f"MS is smooth (MTF gain {blur.gain:.2f} at Nyquist): a network that learns from it makes its results as "
         "smooth on the PAN grid; --mtf-gain measured keeps them as sharp as PAN"
     )
+
+
+def _mean_gain(sensor: Sensor) -> float:
+    return sum(sensor.ms_mtf) / len(sensor.ms_mtf)
 
 
 def _shown_gain(pair: ScenePair) -> float:

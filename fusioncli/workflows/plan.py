@@ -29,7 +29,7 @@ from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows.auto import ANY_SENSOR, base_of, choose_method, elect
 from fusioncli.workflows.coregister import WARN_PX, Shift, apart, open_registered
 from fusioncli.workflows.memory import Budget, Resources, fit_memory
-from fusioncli.workflows.optics import blur_note, measure_blur, seen_by, with_gain
+from fusioncli.workflows.optics import blur_note, by_shown_gain, measure_blur, seen_by, with_gain
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, MtfGain, OutputRequest
 from fusioncli.workflows.spectra import read_pair_response, spectral_notes
 
@@ -109,8 +109,10 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     sensor, blur, sensor_notes = _optics(request, pair)
     if name == AUTO:
         name, why = elect(pair, sensor, method.upsampler, lambda each: model_for(each, method, sensor, pair))
-    plain = model_for(name, method, sensor, pair)
+    plain, gain_note = model_for(name, method, sensor, pair), ""
     _check_sensor(plain, sensor)
+    if method.mtf_gain is None:
+        plain, gain_note = by_shown_gain(plain, sensor, pair)
     model = _consistent(plain, sensor, pair, method.upsampler) if method.consistent else plain
     values = _values(output, pair)
     tiling, budget = cut_scene(pair, model, values.dtype, request.resources)
@@ -118,8 +120,8 @@ def plan_fusion(request: FuseRequest) -> FusePlan:
     check_options(product)
     check_writable(output.path, output.overwrite, int(product.bytes * _ROOM))
     choice = f"{why}; --method overrides" if why else ""
-    notes = (*pair.notes, *sensor_notes, choice, *_data_notes(pair, values), *spectral_notes(request.pair, pair))
-    found = tuple(filter(None, notes))
+    of_data = *_data_notes(pair, values), *spectral_notes(request.pair, pair)
+    found = tuple(filter(None, (*pair.notes, *sensor_notes, choice, gain_note, *of_data)))
     return FusePlan(request, pair, shift, sensor, model, tiling, budget, values, product, found, blur)
 
 

@@ -105,7 +105,7 @@ Compare = Callable[[ScenePair, Sensor, Models], list[Score]]
 def compare_once(pair: ScenePair, sensor: Sensor, models: Models) -> list[Score]:
     """As `compare`; what was found for the same files, methods and sensor before is looked up."""
     files = [file.path for file in (*pair.ms.files, *pair.pan.files)]
-    cards = [(name, model.card.origin) for name, model in models.items()]
+    cards = [(name, model.card) for name, model in models.items()]
     digest = job_digest(files, [__version__, repr((pair.alignment, sensor, cards))])
     path = cache_folder() / "selfchecks" / f"{digest}.json"
     with suppress(OSError, ValueError, TypeError):

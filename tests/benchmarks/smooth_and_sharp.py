@@ -6,7 +6,8 @@
 An MS that was resampled on its way to the user is smooth, one whose MTF was compensated sharp; reduced resolution does
 not show what that does to a method, because it makes the MS coarser with a gain of its own. Here the scenes are drawn,
 of seeds that no recipe uses, each for another random sensor, PAN up to half a pixel beside the MS. Methods take the
-sensor to be an ordinary one (gain 0.3) except in rows `…, gain known`. ERGAS and SAM are means over the scenes;
+sensor to be an ordinary one (gain 0.3) except in rows `…, gain known`; networks are corrected through the gain that the
+pair shows, as `fusion pansharpen` does it. ERGAS and SAM are means over the scenes;
 sharpness is the mean absolute difference between neighbours in a row, over that of the truth: 1 is right, less is
 soft. Prints a Markdown table.
 
@@ -32,6 +33,8 @@ from fusioncli.metrics.ergas import ergas
 from fusioncli.metrics.sam import sam
 from fusioncli.models.classical.base import Optics
 from fusioncli.models.contract import FusionModel, Window
+from fusioncli.models.hyperspectral.blur import View, fit_blur
+from fusioncli.models.refiner.scene import SceneRefiner
 from fusioncli.models.registry import build
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.sampling import sampling_for
@@ -63,6 +66,10 @@ def fused(method: str, scene: Shown, gain: float, ratio: int) -> Tensor:
     believed = gain if method.endswith(KNOWN) else DEFAULT_MS_GAIN
     optics = Optics((believed,) * BANDS, PAN_GAIN, (1 / BANDS,) * BANDS)
     model = build(method.removesuffix(KNOWN), sampling_for("lanczos", ratio, ratio), optics)
+    if isinstance(model, SceneRefiner) and model.correction is not None:
+        blur = fit_blur([View(scene.ms[0].numpy(), scene.pan[0].numpy())], ratio, ratio)
+        assert blur is not None
+        model = replace(model, correction=replace(model.correction, gains=(blur.gain,) * BANDS))
     if not isinstance(model, FusionModel):
         whole = slice(0, SIDE_PX), slice(0, SIDE_PX)
         model = model.fit(model.observe(Window(scene.ms, scene.pan, None, whole, ratio)))

@@ -1,5 +1,7 @@
 """PanAdapter on classical fusions: MTF-GLP-FS before training, in any unit, in tiles with the moments of the scene."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from classical_scene import RATIO, SAMPLING, pair, ready, tiles, whole
@@ -83,6 +85,7 @@ def test_a_window_is_a_tile_in_its_surroundings(model):
     """The moments are those of the scene, the network sees the tile alone."""
     method = model()
     assert isinstance(method, SceneRefiner)
+    method = replace(method, correction=None)
     rule = method.card.rule
     assert isinstance(rule, Blend) and rule.halo_px >= SAMPLING.reach_px(DEFAULT_MS_GAIN)
     ms, pan = pair(128, 128)
@@ -98,6 +101,20 @@ def test_a_window_is_a_tile_in_its_surroundings(model):
         core = (..., *window.core)
         torch.testing.assert_close(plain.fuse(window.ms, window.pan)[core], start[there], rtol=1e-6, atol=1e-3)
         assert (fitted.fuse(window.ms, window.pan)[core] - start[there]).abs().max() > 0.1
+
+
+def test_a_tile_is_corrected_by_its_ms_and_its_halo_is_the_start(model):
+    """What lies beyond a tile must not be taken for darkness."""
+    method = model()
+    halo_px, tile_px = method.card.rule.halo_px, method.card.rule.tile_px
+    ms, pan = pair(128, 128)
+    window = tiles(ms, pan, tile_px, halo_px)[0]
+    fitted = ready(method, whole(ms, pan))
+    plain = type(fitted)(replace(method, correction=None), fitted.moments).fuse(window.ms, window.pan)
+    start = ready(build("mtf-glp-fs", SAMPLING, GENERIC), whole(ms, pan)).fuse(window.ms, window.pan)
+    torch.testing.assert_close(plain[..., :halo_px, :], start[..., :halo_px, :], rtol=1e-6, atol=1e-3)
+    expected = plain + SAMPLING.upsample(window.ms - SAMPLING.degrade(plain, (0.3,) * 4))
+    torch.testing.assert_close(fitted.fuse(window.ms, window.pan), expected)
 
 
 def untrained(method):

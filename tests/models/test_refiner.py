@@ -1,5 +1,6 @@
-"""The refiner: MTF-GLP-FS before training, one band at a time, any number of bands, any gain, exact tiling."""
+"""The refiner: MTF-GLP-FS before training, any number of bands one by one, corrected by the MS, exact tiling."""
 
+from dataclasses import replace
 from functools import reduce
 
 import pytest
@@ -12,6 +13,7 @@ from fusioncli.config.recipe import ModelConfig
 from fusioncli.core.tiling import Whole
 from fusioncli.errors import DataError
 from fusioncli.models.classical.base import Optics
+from fusioncli.models.consistent import BackProjection
 from fusioncli.models.networks import build_network
 from fusioncli.models.refiner.scene import SceneRefiner
 from fusioncli.models.registry import build
@@ -59,10 +61,31 @@ def test_untrained_it_is_mtf_glp_fs_with_the_optics_of_no_sensor():
     torch.testing.assert_close(made, expected, rtol=1e-9, atol=1e-6)
 
 
-def test_a_patch_in_training_is_a_scene_in_fusion(model):
+def test_a_patch_in_training_is_a_scene_in_fusion_before_it_is_corrected(model):
     ms, pan = pair()
     expected = network().double()(ms, SAMPLING.upsample(ms), pan)
-    torch.testing.assert_close(fused(model(), ms, pan), expected, rtol=1e-9, atol=1e-6)
+    torch.testing.assert_close(fused(replace(model(), correction=None), ms, pan), expected, rtol=1e-9, atol=1e-6)
+
+
+def test_a_scene_is_back_projected_once(model):
+    """Each band through its own gain: most of what was wrong on the MS grid is gone, and not all."""
+    ms, pan = pair()
+    gains = (0.2, 0.3, 0.4, 0.5)
+    correction = BackProjection(SAMPLING, gains, exact=False)
+    plain, once, twice = (
+        fused(replace(model(), correction=each), ms, pan)
+        for each in (None, correction, replace(correction, exact=True))
+    )
+    torch.testing.assert_close(once, plain + SAMPLING.upsample(ms - SAMPLING.degrade(plain, gains)))
+    wrong = [float((ms - SAMPLING.degrade(each, gains)).square().mean()) for each in (plain, once, twice)]
+    assert wrong[1] < wrong[0] / 3 and wrong[2] < wrong[1] / 30
+
+
+def test_the_gains_are_those_of_the_sensor_and_the_reach_is_longer(model):
+    assert model().correction == BackProjection(SAMPLING, (0.3,) * 4, exact=False)
+    longer = model().card.rule.reach_px - model().trained.card.rule.reach_px
+    assert longer == SAMPLING.reach_px(0.3) < BackProjection(SAMPLING, (0.3,)).reach_px
+    assert model(sampling=sampling_for("interp23tap", 4, 4.0)).correction is None  # MS pixels are no areas there
 
 
 def test_patches_of_a_batch_do_not_know_of_each_other():

@@ -5,20 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from affine import Affine
 from blurred_cubes import cube_of, ground, guide_of, noisy
 from conftest import write_raster
 
 from fusioncli.core.grid import Verdict
 from fusioncli.core.sensors import SENSORS, find_sensor
+from fusioncli.core.synthetic.cameras import random_sensor
+from fusioncli.core.synthetic.shots import Framing, shoot
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.scene import PairRequest, ScenePair, open_pair
+from fusioncli.metrics.ergas import ergas
+from fusioncli.models.classical.base import Optics
+from fusioncli.models.contract import Window, fuse_image
 from fusioncli.models.hyperspectral.blur import Blur
+from fusioncli.models.refiner.scene import SceneRefiner
+from fusioncli.models.registry import build
+from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows import optics
 from fusioncli.workflows.coregister import find_shift, open_registered
-from fusioncli.workflows.optics import blur_note, measure_blur, seen_by, softness_note, with_gain
+from fusioncli.workflows.optics import blur_note, by_shown_gain, measure_blur, seen_by, softness_note, with_gain
 from fusioncli.workflows.plan import plan_fusion
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 
@@ -214,6 +224,40 @@ def test_nothing_is_warned_of_where_nothing_can_be_told(monkeypatch: pytest.Monk
         with pytest.raises(DataError, match="the MTF gain of MS cannot be measured: ") as caught:
             with_gain(generic, None, "measured")  # pyright: ignore[reportArgumentType] - not looked at
         assert caught.value.hint == "give a number: --mtf-gain 0.3"
+
+
+@pytest.mark.parametrize("gain", [0.06, 0.27, 0.6])
+def test_a_network_is_corrected_through_the_gain_that_the_pair_shows(tmp_path: Path, gain: float) -> None:
+    """Drawn scenes, whose truth is known: the gain of a preset that is another would do harm."""
+    rng = np.random.default_rng([77, 1])
+    sensor = replace(random_sensor(rng, 4, 4), ms_mtf=(gain,) * 4)
+    shot = shoot(rng, sensor, Framing(256, 256))
+    ms_path = write_raster(tmp_path / "ms.tif", shot.ms, FINE @ Affine.scale(4))
+    pair = open_pair(PairRequest((str(ms_path),), (str(write_raster(tmp_path / "pan.tif", shot.pan, FINE)),)))
+    generic = SENSORS["GENERIC"].for_bands(4)
+    model = build("refiner", sampling_for("lanczos", 4, 4.0), Optics(generic.ms_mtf, 0.15, (0.25,) * 4))
+    assert isinstance(model, SceneRefiner)
+    seen, note = by_shown_gain(model, generic, pair)
+    assert isinstance(seen, SceneRefiner) and seen.correction is not None and model.correction is not None
+    if gain == 0.27:
+        assert seen is model and note == ""
+        return
+    assert seen.correction.gains == pytest.approx((gain,) * 4, abs=0.05) and not seen.correction.exact
+    assert note.startswith(f"MTF gain of MS {seen.correction.gains[0]:.2f} at Nyquist, measured, not 0.30 of GENERIC")
+    ms, pan, truth = (torch.from_numpy(x.astype("float32"))[None] for x in (shot.ms, shot.pan, shot.truth))
+    whole = Window(ms, pan, None, (slice(0, 256), slice(0, 256)), 4)
+    errors = [
+        ergas(truth.double(), fuse_image(each.fit(each.observe(whole)), ms, pan).double(), ratio=4)
+        for each in (seen, replace(model, correction=None), model)
+    ]
+    assert errors[0] < 0.99 * errors[1] and errors[0] < 0.9 * errors[2], errors
+
+
+def test_classical_methods_keep_the_gain_of_the_sensor(tmp_path: Path) -> None:
+    generic = SENSORS["GENERIC"].for_bands(4)
+    for name in ("mtf-glp-fs", "exp"):
+        model = build(name, sampling_for("lanczos", 4, 4.0), Optics(generic.ms_mtf, 0.15, (0.25,) * 4))
+        assert by_shown_gain(model, generic, open_pair(files(tmp_path))) == (model, "")
 
 
 def test_a_gain_that_is_given_is_not_measured() -> None:

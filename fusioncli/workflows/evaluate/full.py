@@ -38,7 +38,8 @@ def evaluate_full(request: PairEvaluation, progress: Progress) -> EvalReport:
         check_grid(image, job.pair.output_grid, job.pair.bands)
     given = {path: bench.measure(image) for path, image in images.items()}
     with TemporaryDirectory(prefix="fusion-eval-") as folder:
-        fuser = Fuser(job.pair, job.sensor, settings.protocol, settings.resources, Path(folder), progress)
+        told = request.mtf_gain is not None
+        fuser = Fuser(job.pair, job.sensor, settings.protocol, settings.resources, Path(folder), progress, told)
         made, reasons = fuser.measure(methods, bench.measure)
     rows = given | made
     notes = (*job.notes, *reasons, *undefined_notes(rows))

@@ -24,6 +24,7 @@ from fusioncli.workflows.evaluate.views import open_layer
 from fusioncli.workflows.export import UNCOMPRESSED
 from fusioncli.workflows.fuse import run_fusion
 from fusioncli.workflows.memory import Resources
+from fusioncli.workflows.optics import by_shown_gain
 from fusioncli.workflows.plan import FusePlan, cut_scene
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 from fusioncli.workflows.selfcheck import compare
@@ -56,6 +57,7 @@ class Fuser:
         resources: threads, memory, device.
         folder: where the fused images are kept while they are measured.
         progress: told about every finished step.
+        gain_told: whether the user told the sensor's gains, so that no others are looked for.
     """
 
     pair: ScenePair
@@ -64,6 +66,7 @@ class Fuser:
     resources: Resources
     folder: Path
     progress: Progress
+    gain_told: bool = False
 
     @property
     def sampling(self) -> Sampling:
@@ -103,6 +106,8 @@ class Fuser:
 
     def _plan(self, method: str, path: Path) -> FusePlan:
         pair, dtype, model = self.pair, self.protocol.dtype, self._model(method)
+        if not self.gain_told:
+            model, _ = by_shown_gain(model, self.sensor, pair)
         tiling, budget = cut_scene(pair, model, dtype, self.resources)
         values = OutputValues.of(dtype, float("nan") if pair.masked else None)
         bands = tuple(band for file in pair.ms.files for band in file.bands)

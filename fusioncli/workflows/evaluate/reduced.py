@@ -36,7 +36,8 @@ def evaluate_reduced(request: PairEvaluation, progress: Progress) -> EvalReport:
     reference = truth(job.pair, cells)
     with TemporaryDirectory(prefix="fusion-eval-") as folder:
         degraded = Wald(job.pair, cells, job.sensor, settings.protocol).degrade_into(Path(folder), progress)
-        fuser = Fuser(degraded, job.sensor, settings.protocol, settings.resources, Path(folder), progress)
+        told = request.mtf_gain is not None
+        fuser = Fuser(degraded, job.sensor, settings.protocol, settings.resources, Path(folder), progress, told)
 
         def look(fused: Layer) -> Figures:
             return yardstick.measure(against_reference(reference, fused, job.peak, settings.factor).within(frame))
