@@ -9,9 +9,11 @@ import numpy as np
 
 from fusioncli.core.rects import cells_within, finer
 from fusioncli.core.sensors import Sensor
+from fusioncli.core.synthetic.shots import TRUTH_GAIN
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.scene import ScenePair
+from fusioncli.models.consistent import BackProjection
 from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.models.hyperspectral.blur import MARGIN_CELLS, Blur, View, fit_blur
 from fusioncli.models.refiner.scene import SceneRefiner
@@ -20,7 +22,7 @@ from fusioncli.workflows.requests import MtfGain
 _PER_SIDE = 3
 _WINDOW_PX, _LEAST_CELLS, _MOST_CELLS = 288, 12, 48
 _TRUSTED = 0.9  # of the guide's variance explained: with less, noise of the guide passes for blur of the cube
-_ALIKE = 0.2  # of the sensor's gain: measured ones are as far off, being gains against a PAN that is blurred, too
+_ALIKE = 0.2  # of the sensor's gain: measured ones are as far off, as nobody knows how sharp PAN itself is
 _SMOOTH = 0.15  # gain of an MS that was resampled on its way to the user; instruments have more
 _UNKNOWN_SENSOR = "GENERIC"
 UNTOLD = "too few pixels, no texture, or other ground"
@@ -71,20 +73,35 @@ def by_shown_gain(
 ) -> tuple[FusionModel | SceneMethod, str]:
     """The model, if it corrects its results by the MS, with the gain that the pair shows, and a note of it.
 
-    The sensor's gain stays where the pair shows none, or one that is hardly another.
-
     Raises:
         DataError: an input is damaged.
     """
-    if not isinstance(model, SceneRefiner) or model.correction is None:
+    if not isinstance(model, SceneRefiner) or (told := model.correction) is None:
         return model, ""
-    blur, gain = measure_blur(pair), _mean_gain(sensor)
-    if blur is None or blur.explained < _TRUSTED or abs(blur.gain - gain) <= _ALIKE * gain:
+    shown = through_shown_gain(told, sensor, measure_blur(pair))
+    model = replace(model, correction=shown)
+    if shown is None or shown is told:
         return model, ""
-    shown = _usable(blur.gain)
-    correction = replace(model.correction, gains=(shown,) * len(sensor.ms_mtf))
-    note = f"MTF gain of MS {shown:.2f} at Nyquist, measured, not {gain:.2f} of {sensor.name}: corrected by that"
-    return replace(model, correction=correction), note
+    gain, preset = shown.gains[0], _mean_gain(sensor)
+    return (
+        model,
+        f"corrected by an MTF gain of MS of {gain:.2f} at Nyquist, measured, not {preset:.2f} of {sensor.name}",
+    )
+
+
+def through_shown_gain(correction: BackProjection, sensor: Sensor, blur: Blur | None) -> BackProjection | None:
+    """A correction through what was measured of a pair.
+
+    The sensor's gain stays where the pair shows hardly another. Where it shows none, nothing is to be corrected, for
+    presets are too often wrong. A gain is measured against PAN and wanted against a fused image, whose optics are
+    ordinary ones.
+    """
+    if blur is None or blur.explained < _TRUSTED:
+        return None
+    shown = blur.gain * (sensor.pan_mtf / TRUTH_GAIN) ** (correction.sampling.ratio**-2)  # optics are Gaussians
+    if abs(shown - _mean_gain(sensor)) <= _ALIKE * _mean_gain(sensor):
+        return correction
+    return None if blur.at_least else replace(correction, gains=(_usable(shown),) * len(sensor.ms_mtf))
 
 
 def blur_note(blur: Blur | None, sensor: Sensor, used: Sensor) -> str:

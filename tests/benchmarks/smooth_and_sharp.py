@@ -27,6 +27,7 @@ import rasterio
 import torch
 from torch import Tensor
 
+from fusioncli.core.sensors import SENSORS
 from fusioncli.core.synthetic.cameras import random_sensor
 from fusioncli.core.synthetic.shots import Framing, shoot
 from fusioncli.metrics.ergas import ergas
@@ -38,6 +39,7 @@ from fusioncli.models.refiner.scene import SceneRefiner
 from fusioncli.models.registry import build
 from fusioncli.ops.kernels import DEFAULT_MS_GAIN
 from fusioncli.ops.sampling import sampling_for
+from fusioncli.workflows.optics import through_shown_gain
 
 BANDS, SEED, SIDE_PX, BORDER_PX = 4, 991, 252, 12
 PAN_GAIN = 0.15
@@ -68,8 +70,8 @@ def fused(method: str, scene: Shown, gain: float, ratio: int) -> Tensor:
     model = build(method.removesuffix(KNOWN), sampling_for("lanczos", ratio, ratio), optics)
     if isinstance(model, SceneRefiner) and model.correction is not None:
         blur = fit_blur([View(scene.ms[0].numpy(), scene.pan[0].numpy())], ratio, ratio)
-        assert blur is not None
-        model = replace(model, correction=replace(model.correction, gains=(blur.gain,) * BANDS))
+        sensor = SENSORS["GENERIC"].for_bands(BANDS)
+        model = replace(model, correction=through_shown_gain(model.correction, sensor, blur))
     if not isinstance(model, FusionModel):
         whole = slice(0, SIDE_PX), slice(0, SIDE_PX)
         model = model.fit(model.observe(Window(scene.ms, scene.pan, None, whole, ratio)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from blurred_cubes import cube_of, ground, guide_of, noisy
+from scipy.ndimage import gaussian_filter
 
 from fusioncli.models.hyperspectral.blur import Blur, View, fit_blur
 
@@ -36,6 +37,7 @@ def test_a_known_gaussian_and_shift(ratio: int, gain: float, shift_px: tuple[flo
     found = fit_blur([view(ratio, gain, shift_px)], ratio, ratio)
     assert_found(found, gain, shift_px)
     assert found is not None and found.explained > 0.97 and found.error_px < 0.02 and found.cells == 36 * 40
+    assert not found.at_least
 
 
 def test_a_shift_of_three_cells() -> None:
@@ -61,10 +63,20 @@ def test_cells_that_average_their_pixels() -> None:
 
 
 def test_two_pixels_per_cell() -> None:
-    """A mean of two px is the limit of narrow Gaussians; its gain is cos(π / 4)."""
+    """A mean of two px is the limit of narrow Gaussians; its gain is cos(π / 4), and may be more."""
     scene = ground(80, 88)
     found = fit_blur([View(scene.reshape(len(scene), 40, 2, 44, 2).mean((2, 4)), guide_of(scene))], 2, 2.0)
     assert_found(found, np.cos(np.pi / 4), (0, 0))
+    assert found is not None and found.at_least
+
+
+def test_a_cube_that_is_sharper_than_its_guide() -> None:
+    """What the guide has lost already, no Gaussian takes from it."""
+    scene = ground(80, 88)
+    soft = gaussian_filter(guide_of(scene), (0, 0.45, 0.45))
+    found = fit_blur([View(scene.reshape(len(scene), 40, 2, 44, 2).mean((2, 4)), soft)], 2, 2.0)
+    assert_found(found, np.cos(np.pi / 4), (0, 0))
+    assert found is not None and found.at_least
 
 
 def test_units_and_offsets_do_not_matter() -> None:

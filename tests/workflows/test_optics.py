@@ -21,6 +21,7 @@ from fusioncli.errors import DataError
 from fusioncli.io.scene import PairRequest, ScenePair, open_pair
 from fusioncli.metrics.ergas import ergas
 from fusioncli.models.classical.base import Optics
+from fusioncli.models.consistent import BackProjection
 from fusioncli.models.contract import Window, fuse_image
 from fusioncli.models.hyperspectral.blur import Blur
 from fusioncli.models.refiner.scene import SceneRefiner
@@ -28,7 +29,15 @@ from fusioncli.models.registry import build
 from fusioncli.ops.sampling import sampling_for
 from fusioncli.workflows import optics
 from fusioncli.workflows.coregister import find_shift, open_registered
-from fusioncli.workflows.optics import blur_note, by_shown_gain, measure_blur, seen_by, softness_note, with_gain
+from fusioncli.workflows.optics import (
+    blur_note,
+    by_shown_gain,
+    measure_blur,
+    seen_by,
+    softness_note,
+    through_shown_gain,
+    with_gain,
+)
 from fusioncli.workflows.plan import plan_fusion
 from fusioncli.workflows.requests import FuseRequest, MethodRequest, OutputRequest
 
@@ -240,10 +249,11 @@ def test_a_network_is_corrected_through_the_gain_that_the_pair_shows(tmp_path: P
     seen, note = by_shown_gain(model, generic, pair)
     assert isinstance(seen, SceneRefiner) and seen.correction is not None and model.correction is not None
     if gain == 0.27:
-        assert seen is model and note == ""
+        assert seen.correction is model.correction and note == ""
         return
     assert seen.correction.gains == pytest.approx((gain,) * 4, abs=0.05) and not seen.correction.exact
-    assert note.startswith(f"MTF gain of MS {seen.correction.gains[0]:.2f} at Nyquist, measured, not 0.30 of GENERIC")
+    used = f"{seen.correction.gains[0]:.2f}"
+    assert note == f"corrected by an MTF gain of MS of {used} at Nyquist, measured, not 0.30 of GENERIC"
     ms, pan, truth = (torch.from_numpy(x.astype("float32"))[None] for x in (shot.ms, shot.pan, shot.truth))
     whole = Window(ms, pan, None, (slice(0, 256), slice(0, 256)), 4)
     errors = [
@@ -251,6 +261,23 @@ def test_a_network_is_corrected_through_the_gain_that_the_pair_shows(tmp_path: P
         for each in (seen, replace(model, correction=None), model)
     ]
     assert errors[0] < 0.99 * errors[1] and errors[0] < 0.9 * errors[2], errors
+
+
+@pytest.mark.parametrize(
+    ("blur", "gain"),
+    [
+        (replace(FOUND, gain=0.35), 0.3),  # hardly another one
+        (replace(FOUND, gain=0.5), 0.48),  # as seen from optics sharper than those of PAN
+        (replace(FOUND, gain=0.5, at_least=True), None),
+        (replace(FOUND, gain=0.35, at_least=True), 0.3),
+        (replace(FOUND, gain=0.5, explained=0.8), None),
+        (None, None),
+    ],
+)
+def test_a_correction_goes_through_what_was_measured(blur: Blur | None, gain: float | None) -> None:
+    told = BackProjection(sampling_for("lanczos", 4, 4.0), (0.3,) * 5, exact=False)
+    shown = through_shown_gain(told, SENSORS["GENERIC"].for_bands(5), blur)
+    assert shown == (None if gain is None else replace(told, gains=(gain,) * 5))
 
 
 def test_classical_methods_keep_the_gain_of_the_sensor(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ _SIGMA_RANGE = 0.1, 1.2  # in px of the cube; unlike pictures are fitted best by
 _FARTHEST_CELLS = 4.0
 _LARGEST_ERROR_PX = 0.1  # unlike pictures have more, whatever their size
 _LEAST_EXPLAINED = 0.5
-_STEPS, _SETTLED = 40, 1e-3
+_STEPS, _SETTLED, _NO_BETTER = 40, 1e-3, 1e-6
+_ALIKE = 0.98
 _NOISE = 1e-8  # of the variance: keeps the logarithm finite where there is no noise at all
 _RANK_CUTOFF = 1e-10
 
@@ -51,6 +52,7 @@ class Blur:
             linear combination of the cube's components accounts for.
         error_px: standard error of the shift along the worse axis, as if what is not explained were noise.
         cells: how many were looked at.
+        at_least: the gain is a bound only: Gaussians that are narrower still see the same px of this grid.
     """
 
     rows_px: float
@@ -59,6 +61,7 @@ class Blur:
     explained: float
     error_px: float
     cells: int
+    at_least: bool = False
 
     @property
     def length_px(self) -> float:
@@ -100,15 +103,15 @@ def fit_blur(views: Sequence[View], ratio: int, gsd_ratio: float) -> Blur | None
         found = scene.settle(np.array([0.0, 0.0, np.log(gaussian_sigma(DEFAULT_MS_GAIN, gsd_ratio))]))
         if found is None:
             return None
-        error_px = float(np.sqrt(np.diag(np.linalg.inv(found.curvature))[:2].max() / scene.cells))
+        places = np.linalg.inv(found.curvature[:2, :2])  # shift and width do not disturb each other
+        error_px = float(np.sqrt(np.diag(places).max() / scene.cells))
     except np.linalg.LinAlgError:  # whatever the kernel, the lowered guide is the same
         return None
     if error_px > _LARGEST_ERROR_PX or found.explained < _LEAST_EXPLAINED:
         return None
-    rows_px, cols_px, log_sigma = found.place
-    return Blur(
-        float(rows_px), float(cols_px), _gain(log_sigma, ratio, gsd_ratio), found.explained, error_px, scene.cells
-    )
+    rows_px, cols_px, log_sigma = map(float, found.place)
+    gain, most = (_gain(each, ratio, gsd_ratio) for each in (log_sigma, np.log(_SIGMA_RANGE[0] * ratio)))
+    return Blur(rows_px, cols_px, gain, found.explained, error_px, scene.cells, gain > _ALIKE * most)
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,8 @@ class _Scene:
                 return state if goal[2] < high else None
             tried = self.at(goal)
             if tried.loss <= state.loss:
+                if state.loss - tried.loss < _NO_BETTER:  # the narrowest kernels are all alike
+                    return tried
                 state, damping = tried, max(damping / 10, 1e-6)
             else:
                 damping *= 10
