@@ -9,17 +9,17 @@ from fusioncli.core.sensors import Range, Sensor
 NAME = "RANDOM"
 _REACH_NM = {8: 1000.0, 16: 1300.0}  # up to so many bands; more reach into the short-wave infrared
 _BIT_DEPTHS = (10, 11, 12, 14)
-_PUBLISHED_GAIN, _ANY_GAIN = (0.20, 0.42), (0.04, 0.60)
-_PAN_GAIN = 0.09, 0.55
+_PUBLISHED_GAIN, _ANY_GAIN = (0.20, 0.42), (0.04, 0.70)
+_PUBLISHED_PAN_GAIN, _ANY_PAN_GAIN = (0.10, 0.20), (0.09, 0.55)
 
 
 def random_sensor(rng: np.random.Generator, bands: int, ratio: int) -> Sensor:
     """A plausible sensor.
 
     Bands are 15 to 140 nm wide, ordered by wavelength and rarely overlap; the PAN covers the visible and some or all of
-    the near infrared, as real ones do. Half of the MS have a gain at Nyquist such as is published for instruments; the
-    others one such as products have: smooth if they were resampled on their way to the user, sharp if their MTF was
-    compensated, as that of some PANs is.
+    the near infrared, as real ones do. Half of the MS, and of the PANs, have a gain at Nyquist such as is published for
+    instruments; the others one such as products have: smooth if they were resampled on their way to the user, sharp if
+    their MTF was compensated.
 
     Args:
         rng: source of randomness.
@@ -27,9 +27,9 @@ def random_sensor(rng: np.random.Generator, bands: int, ratio: int) -> Sensor:
         ratio: PAN pixels per MS pixel.
     """
     edges = _edges(rng, bands)
-    reach = _PUBLISHED_GAIN if rng.random() < 0.5 else _ANY_GAIN
-    gain, pan_gain = rng.uniform(*reach), rng.uniform(*_PAN_GAIN)
-    gains = np.clip(gain * rng.lognormal(0, 0.07, bands), 0.03, 0.62)
+    gain = rng.uniform(*(_PUBLISHED_GAIN if rng.random() < 0.5 else _ANY_GAIN))
+    pan_gain = rng.uniform(*(_PUBLISHED_PAN_GAIN if rng.random() < 0.5 else _ANY_PAN_GAIN))
+    gains = np.clip(gain * rng.lognormal(0, 0.07, bands), 0.03, 0.72)
     return Sensor(
         name=NAME,
         title="random sensor",
