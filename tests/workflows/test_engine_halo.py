@@ -11,6 +11,7 @@ from fusioncli.config.architectures import PanAdapterOptions, PnnOptions
 from fusioncli.config.identity import Identity
 from fusioncli.config.recipe import ModelConfig
 from fusioncli.core.tiling import Blend, Tiling
+from fusioncli.models.consistent import BackProjection
 from fusioncli.models.contract import Window, fuse_image
 from fusioncli.models.networks import build_network
 from fusioncli.models.panadapter.presets import TINY
@@ -87,7 +88,8 @@ class TestMoments:
         network = build_network(config).eval().requires_grad_(False)
         if stirred:
             network.tail2.last.weight.normal_(std=0.1)
-        return SceneRefiner(Trained(network, Identity.of_model(config, value_max=2047.0), LANCZOS, ""))
+        trained = Trained(network, Identity.of_model(config, value_max=2047.0), LANCZOS, "")
+        return SceneRefiner(trained, BackProjection(LANCZOS, (0.3,) * 4, exact=False))
 
     @pytest.mark.parametrize("scene", ["plain", "holes"])
     def test_any_part_size_and_any_threads_give_the_same_bits(self, scene, pairs):

@@ -20,7 +20,7 @@ _FARTHEST_CELLS = 4.0
 _LARGEST_ERROR_PX = 0.1  # unlike pictures have more, whatever their size
 _LEAST_EXPLAINED = 0.5
 _STEPS, _SETTLED, _NO_BETTER = 40, 1e-3, 1e-6
-_ALIKE = 0.98
+_ALIKE = 0.98  # of the largest gain that the grid can show
 _NOISE = 1e-8  # of the variance: keeps the logarithm finite where there is no noise at all
 _RANK_CUTOFF = 1e-10
 
