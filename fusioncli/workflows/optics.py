@@ -85,7 +85,7 @@ def by_shown_gain(
     gain, preset = shown.gains[0], _mean_gain(sensor)
     return (
         model,
-        f"corrected by an MTF gain of MS of {gain:.2f} at Nyquist, measured, not {preset:.2f} of {sensor.name}",
+        f"corrected by MS through an MTF gain of {gain:.2f} at Nyquist, measured, not {preset:.2f} of {sensor.name}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from fusioncli.models.classical.base import Optics
 from fusioncli.models.consistent import consistent
 from fusioncli.models.contract import FusionModel, SceneMethod
 from fusioncli.models.hyperspectral.blur import Blur
+from fusioncli.models.refiner.scene import SceneRefiner
 from fusioncli.models.registry import build
 from fusioncli.models.trained import Trained
 from fusioncli.ops.sampling import sampling_for
@@ -267,6 +269,8 @@ def _product(
     }
     if model.card.upsampler:  # it came with weights
         provenance["FUSION_WEIGHTS"] = model.card.origin
+    if isinstance(model, SceneRefiner) and model.correction is not None:
+        provenance["FUSION_CORRECTED"] = f"by MS through an MTF gain of {fmean(model.correction.gains):.2f}"
     if request.method.mtf_gain is not None:
         provenance["FUSION_MTF_GAIN"] = f"{sensor.ms_mtf[0]:.2f}"
     if request.method.consistent:

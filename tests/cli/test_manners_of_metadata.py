@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import rasterio
 from affine import Affine
@@ -10,6 +13,8 @@ from raster_files import FINE, fused, rewritten, samples_of
 from rasterio.enums import ColorInterp, Compression
 
 import fusioncli
+from fusioncli.core.synthetic.cameras import random_sensor
+from fusioncli.core.synthetic.shots import Framing, shoot
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -114,6 +119,23 @@ def test_provenance_of_the_gain(make_pair, fusion, tmp_path):
     for name, tag in (("assumed", None), ("0.3", "0.30"), ("0.1", "0.10")):
         with rasterio.open(tmp_path / f"{name}.tif") as dataset:
             assert dataset.tags().get("FUSION_MTF_GAIN") == tag
+
+
+def test_provenance_of_what_the_packaged_network_is_corrected_by(fusion, tmp_path):
+    """A smooth MS: the gain that it shows, unless the user knows better."""
+    rng = np.random.default_rng([77, 1])
+    shot = shoot(rng, replace(random_sensor(rng, 4, 4), ms_mtf=(0.06,) * 4), Framing(256, 256))
+    ms = write_raster(tmp_path / "ms.tif", shot.ms, FINE @ Affine.scale(4))
+    pan = write_raster(tmp_path / "pan.tif", shot.pan, FINE)
+    for flags, gain in (((), "0.07"), (("--mtf-gain", "0.3"), "0.30"), (("--upsampler", "interp23tap"), None)):
+        product = tmp_path / "fused.tif"
+        outcome = fusion(
+            "pansharpen", "--ms", ms, "--pan", pan, "--method", "refiner", *flags, "-o", product, "--overwrite"
+        )
+        note = f"note: corrected by MS through an MTF gain of {gain} at Nyquist, measured, not 0.30 of GENERIC"
+        assert outcome.code == 0 and (note in outcome.stderr) == (not flags), outcome.stderr
+        with rasterio.open(product) as dataset:
+            assert dataset.tags().get("FUSION_CORRECTED") == (gain and f"by MS through an MTF gain of {gain}")
 
 
 def test_cloud_optimized_by_default(make_pair, fusion, tmp_path):

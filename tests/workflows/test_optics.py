@@ -253,7 +253,7 @@ def test_a_network_is_corrected_through_the_gain_that_the_pair_shows(tmp_path: P
         return
     assert seen.correction.gains == pytest.approx((gain,) * 4, abs=0.05) and not seen.correction.exact
     used = f"{seen.correction.gains[0]:.2f}"
-    assert note == f"corrected by an MTF gain of MS of {used} at Nyquist, measured, not 0.30 of GENERIC"
+    assert note == f"corrected by MS through an MTF gain of {used} at Nyquist, measured, not 0.30 of GENERIC"
     ms, pan, truth = (torch.from_numpy(x.astype("float32"))[None] for x in (shot.ms, shot.pan, shot.truth))
     whole = Window(ms, pan, None, (slice(0, 256), slice(0, 256)), 4)
     errors = [
