@@ -59,7 +59,7 @@ def draw(number: int, gain: float, ratio: int, side_px: int = SIDE_PX) -> Shown:
     """A scene whose MS has a gain at its Nyquist; everything else follows from the number and the size."""
     rng = np.random.default_rng([SEED, number])
     sensor = replace(random_sensor(rng, BANDS, ratio), ms_mtf=(gain,) * BANDS)
-    shot = shoot(rng, sensor, Framing(side_px, side_px, misregistration_px=0.5))
+    shot = shoot(rng, sensor, Framing(side_px, side_px, misregistration_px=0.5, coarse=True))
     return Shown(*(torch.from_numpy(image.astype(np.float32))[None] for image in (shot.ms, shot.pan, shot.truth)))
 
 

@@ -10,6 +10,7 @@ import pytest
 from simulate_jobs import read_all, silent
 
 from fusioncli.core.sensors import find_sensor
+from fusioncli.core.synthetic import shots
 from fusioncli.core.synthetic.cameras import random_sensor
 from fusioncli.core.synthetic.imaging import responses
 from fusioncli.core.synthetic.shots import Framing, shoot
@@ -116,6 +117,20 @@ def test_misregistration_moves_the_pan():
     assert 0.3 < found_px < 6.5
 
 
+def test_half_of_the_landscapes_are_coarser_where_that_is_asked_for(monkeypatch):
+    """Sizes of landscape pixels, half of those of PAN."""
+    sizes_m: dict[bool, list[float]] = {False: [], True: []}
+    for coarse, seen in sizes_m.items():
+        monkeypatch.setattr(
+            shots, "landscape", lambda seed, shape, pixel_m, sun, seen=seen: seen.append(pixel_m) or 1 / 0
+        )
+        for seed in range(200):
+            with pytest.raises(ZeroDivisionError):
+                shoot(np.random.default_rng(seed), find_sensor("QB"), Framing(8, 8, coarse=coarse))
+    assert 0.14 <= min(sizes_m[False]) < 0.16 and 0.28 < max(sizes_m[False]) <= 0.30
+    assert 80 < sum(size > 0.30 for size in sizes_m[True]) < 120 and 0.8 < max(sizes_m[True]) <= 0.9
+
+
 # Sensors ------------------------------------------------------------------------------------------
 
 
@@ -129,7 +144,7 @@ def test_random_sensors_are_plausible(bands):
         assert (np.diff(centres) > 0).all()
         widths = np.array([high - low for low, high in sensor.ranges_nm])
         assert (widths > 10).all() and (widths <= 140).all()
-        assert 0.02 < min(sensor.ms_mtf) <= max(sensor.ms_mtf) < 0.64  # what the detectors alone would give
+        assert 0.02 < min(sensor.ms_mtf) <= max(sensor.ms_mtf) <= 0.64  # what the detectors alone would give
         assert 0.05 < sensor.pan_mtf <= 0.55
         assert sensor.pan_nm.low_nm < 550 < 650 < sensor.pan_nm.high_nm
     assert len({sensor.ranges_nm for sensor in sensors}) == 30
@@ -137,6 +152,8 @@ def test_random_sensors_are_plausible(bands):
     gains = np.array([np.mean(sensor.ms_mtf) for sensor in sensors])
     assert gains.min() < 0.15 and gains.max() > 0.45  # smooth products and sharp ones
     assert ((gains > 0.19) & (gains < 0.43)).mean() > 0.5
+    soft = [0.10 <= sensor.pan_mtf <= 0.20 for sensor in sensors]
+    assert 0.3 < np.mean(soft) < 0.9  # PANs as instruments have them, and sharpened ones
 
 
 def test_random_sensors_share_bands_ratio_and_peak(tmp_path):

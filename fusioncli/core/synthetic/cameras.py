@@ -10,6 +10,7 @@ NAME = "RANDOM"
 _REACH_NM = {8: 1000.0, 16: 1300.0}  # up to so many bands; more reach into the short-wave infrared
 _BIT_DEPTHS = (10, 11, 12, 14)
 _PUBLISHED_GAIN, _ANY_GAIN = (0.20, 0.42), (0.04, 0.70)
+_DETECTOR_GAIN = 0.64  # of a square one, without optics: none is sharper
 _PUBLISHED_PAN_GAIN, _ANY_PAN_GAIN = (0.10, 0.20), (0.09, 0.55)
 
 
@@ -29,7 +30,7 @@ def random_sensor(rng: np.random.Generator, bands: int, ratio: int) -> Sensor:
     edges = _edges(rng, bands)
     gain = rng.uniform(*(_PUBLISHED_GAIN if rng.random() < 0.5 else _ANY_GAIN))
     pan_gain = rng.uniform(*(_PUBLISHED_PAN_GAIN if rng.random() < 0.5 else _ANY_PAN_GAIN))
-    gains = np.clip(gain * rng.lognormal(0, 0.07, bands), 0.03, 0.72)
+    gains = np.clip(gain * rng.lognormal(0, 0.07, bands), 0.03, _DETECTOR_GAIN)
     return Sensor(
         name=NAME,
         title="random sensor",

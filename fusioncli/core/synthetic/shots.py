@@ -24,10 +24,9 @@ OVERSAMPLING = 2
 TRUTH_GAIN = 0.3
 """Of the MTF that the truth is seen through, at its Nyquist: ordinary optics, however smooth or sharp the MS is. A
 network could not tell otherwise how sharp its result ought to be."""
-_FINE_M, _COARSE_M = 0.14, 0.9
-_MIDDLE_M = 0.3
-"""Sizes of a landscape pixel, half of them below the middle. Not the sensor's: landscapes of still coarser ones hold
-too many houses to be drawn in seconds."""
+_PIXEL_M, _COARSEST_M = (0.14, 0.30), 0.9
+"""Sizes of a landscape pixel. Not the sensor's: landscapes of still coarser ones hold too many houses to be drawn in
+seconds."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,14 @@ class Framing:
         ms_phase_px: how far the sample of an MS pixel lies below and to the right of the pixel's centre, PAN px.
         misregistration_px: the PAN is at most so far off the MS and the truth, along either axis; mostly much less, as
             in real scenes. A fused image lies where its MS lies, so that the truth must, too.
+        coarse: half of the landscapes have pixels up to three times larger: cars are points in them.
     """
 
     rows: int
     cols: int
     ms_phase_px: float = 0.0
     misregistration_px: float = 0.0
+    coarse: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def shoot(rng: np.random.Generator, sensor: Sensor, framing: Framing) -> Shot:
     filters, ratio = responses((*sensor.ranges_nm, sensor.pan_nm)), round(sensor.ratio)
     shape = framing.rows * OVERSAMPLING, framing.cols * OVERSAMPLING
     sun = Sun(rng.uniform(90, 270), rng.uniform(25, 70))
-    scene = _repainted(rng, landscape(int(rng.integers(2**62)), shape, _pixel_m(rng), sun))
+    scene = _repainted(rng, landscape(int(rng.integers(2**62)), shape, _pixel_m(rng, framing.coarse), sun))
     seen = scene.observe(filters, Atmosphere(rng.uniform(0.004, 0.05), rng.uniform(0.1, 0.3)))
     exposure = Exposure(rng.uniform(0.5, 1.4), rng.uniform(0.0, 0.04), rng.uniform(0.3, 2.0))
     off_px = (rng.uniform(-1, 1, 2) ** 3 * framing.misregistration_px).tolist()
@@ -93,11 +94,10 @@ def shoot(rng: np.random.Generator, sensor: Sensor, framing: Framing) -> Shot:
     )
 
 
-def _pixel_m(rng: np.random.Generator) -> float:
-    """Size of a landscape pixel: towns in which windows can be told apart, and such as hardly show their cars."""
-    if rng.random() < 0.5:
-        return rng.uniform(_FINE_M, _MIDDLE_M)
-    return float(np.exp(rng.uniform(np.log(_MIDDLE_M), np.log(_COARSE_M))))
+def _pixel_m(rng: np.random.Generator, coarse: bool) -> float:
+    if coarse and rng.random() >= 0.5:
+        return float(np.exp(rng.uniform(np.log(_PIXEL_M[1]), np.log(_COARSEST_M))))
+    return rng.uniform(*_PIXEL_M)
 
 
 def _moved(images: Array, px: Sequence[float]) -> Array:

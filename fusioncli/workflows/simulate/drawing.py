@@ -122,7 +122,8 @@ class Drawing:
         border = -(-sampling.reach_px() // self.ratio) * self.ratio  # interpolation is wrong in it
         centre, sampled = (self.ratio - 1) / 2, self.facts.phase or 0.0
         whole = size + 2 * border
-        shot = shoot(rng, sensor, Framing(whole, whole, sampled - centre, self.request.misregistration_px))
+        framing = Framing(whole, whole, sampled - centre, self.request.misregistration_px, coarse=not self.sensors)
+        shot = shoot(rng, sensor, framing)
         scale = self.value_max / (2**sensor.bit_depth - 1)
         ms = np.rint(shot.ms * scale)
         lms = sampling.upsample(torch.from_numpy(ms)[None].to(getattr(torch, self.protocol.dtype)))[0].numpy()
