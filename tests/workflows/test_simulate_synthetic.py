@@ -144,7 +144,7 @@ def test_random_sensors_are_plausible(bands):
         assert (np.diff(centres) > 0).all()
         widths = np.array([high - low for low, high in sensor.ranges_nm])
         assert (widths > 10).all() and (widths <= 140).all()
-        assert 0.02 < min(sensor.ms_mtf) <= max(sensor.ms_mtf) <= 0.64  # what the detectors alone would give
+        assert 0.02 < min(sensor.ms_mtf) <= max(sensor.ms_mtf) < 0.64  # what the detectors alone would give
         assert 0.05 < sensor.pan_mtf <= 0.55
         assert sensor.pan_nm.low_nm < 550 < 650 < sensor.pan_nm.high_nm
     assert len({sensor.ranges_nm for sensor in sensors}) == 30

@@ -10,7 +10,7 @@ NAME = "RANDOM"
 _REACH_NM = {8: 1000.0, 16: 1300.0}  # up to so many bands; more reach into the short-wave infrared
 _BIT_DEPTHS = (10, 11, 12, 14)
 _PUBLISHED_GAIN, _ANY_GAIN = (0.20, 0.42), (0.04, 0.70)
-_DETECTOR_GAIN = 0.64  # of a square one, without optics: none is sharper
+_DETECTOR_GAIN = 2 / np.pi  # of a square one, without optics: none is sharper
 _PUBLISHED_PAN_GAIN, _ANY_PAN_GAIN = (0.10, 0.20), (0.09, 0.55)
 
 
