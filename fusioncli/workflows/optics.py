@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fusioncli.core.rects import cells_within, finer
-from fusioncli.core.sensors import Sensor
-from fusioncli.core.synthetic.shots import TRUTH_GAIN
+from fusioncli.core.sensors import TRUTH_GAIN, Sensor
 from fusioncli.core.tiling import Rect
 from fusioncli.errors import DataError
 from fusioncli.io.scene import ScenePair

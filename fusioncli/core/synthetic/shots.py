@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fusioncli.core.sensors import Sensor
+from fusioncli.core.sensors import TRUTH_GAIN, Sensor
 from fusioncli.core.synthetic.imaging import Exposure, record, responses, sample
 from fusioncli.core.synthetic.landscape import Landscape, landscape
 from fusioncli.core.synthetic.light import Sun
@@ -21,9 +21,6 @@ from fusioncli.core.synthetic.textures import Array
 
 OVERSAMPLING = 2
 """Landscape pixels per PAN pixel."""
-TRUTH_GAIN = 0.3
-"""Of the MTF that the truth is seen through, at its Nyquist: ordinary optics, however smooth or sharp the MS is. A
-network could not tell otherwise how sharp its result ought to be."""
 _PIXEL_M, _COARSEST_M = (0.14, 0.30), 0.9
 """Sizes of a landscape pixel. Not the sensor's: landscapes of still coarser ones hold too many houses to be drawn in
 seconds."""
